@@ -1,0 +1,26 @@
+//! A reverse-mode automatic differentiation engine, generic over the tensor, differentiable to any
+//! order.
+
+pub mod extend;
+
+mod error;
+mod op;
+mod ops;
+mod pullback;
+mod pushforward;
+mod scalar;
+mod shape;
+mod subgraph;
+mod tape;
+mod tensor;
+pub mod trace;
+mod var;
+
+pub use error::{Error, ErrorKind, Unsupported};
+pub use op::{Op, Primal};
+pub use pullback::{Gradients, Wrt};
+pub use scalar::ScalarError;
+pub use shape::{Axes, Shape, Slice};
+pub use tape::{NodeId, Tape};
+pub use tensor::{DType, TensorLike};
+pub use var::{Operand, Var};

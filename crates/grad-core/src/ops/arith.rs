@@ -1,0 +1,488 @@
+//! Arithmetic: sums, products, quotients and powers. All binary operations broadcast.
+
+use crate::op::{ByPartial, Elementwise, Primal, infix};
+use crate::tensor::TensorLike;
+use crate::var::{Operand, Var};
+
+#[derive(Clone, Copy)]
+struct Add;
+
+impl<T: TensorLike> Elementwise<T> for Add {
+    const NAME: &'static str = "add";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].add(x[1])
+    }
+
+    fn partial<'t>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        infix("+", x)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Sub;
+
+impl<T: TensorLike> Elementwise<T> for Sub {
+    const NAME: &'static str = "sub";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].sub(x[1])
+    }
+
+    fn partial<'t>(&self, arg: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        if arg == 0 { c } else { -c }
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        infix("-", x)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Mul;
+
+impl<T: TensorLike> Elementwise<T> for Mul {
+    const NAME: &'static str = "mul";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].mul(x[1])
+    }
+
+    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c * p.x(1 - arg)
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        infix("*", x)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Div;
+
+impl<T: TensorLike> Elementwise<T> for Div {
+    const NAME: &'static str = "div";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].div(x[1])
+    }
+
+    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        match arg {
+            0 => c.mul_or_zero(p.x(1).recip()),
+            _ => -c.mul_or_zero(p.y() / p.x(1)),
+        }
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        infix("/", x)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct MulOrZero;
+
+impl<T: TensorLike> Elementwise<T> for MulOrZero {
+    const NAME: &'static str = "mul_or_zero";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].mul_or_zero(x[1])
+    }
+
+    // Bilinear, and never a selection on x: that would lose d/dx at x = 0.
+    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c.mul_or_zero(p.x(1 - arg))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Neg;
+
+impl<T: TensorLike> Elementwise<T> for Neg {
+    const NAME: &'static str = "neg";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].neg()
+    }
+
+    fn partial<'t>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        -c
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        format!("-{}", x[0])
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Scale(f64);
+
+impl<T: TensorLike> Elementwise<T> for Scale {
+    const NAME: &'static str = "scale";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].scale(self.0)
+    }
+
+    fn partial<'t>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c.scale(self.0)
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        format!("{} * {}", x[0], self.0)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Shift(f64);
+
+impl<T: TensorLike> Elementwise<T> for Shift {
+    const NAME: &'static str = "shift";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].shift(self.0)
+    }
+
+    fn partial<'t>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        let sign = if self.0.is_sign_negative() { '-' } else { '+' };
+        format!("{} {sign} {}", x[0], self.0.abs())
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Recip;
+
+impl<T: TensorLike> Elementwise<T> for Recip {
+    const NAME: &'static str = "recip";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].recip()
+    }
+
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        -c.mul_or_zero(p.y() * p.y())
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Powf(f64);
+
+impl<T: TensorLike> Elementwise<T> for Powf {
+    const NAME: &'static str = "powf";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].powf(self.0)
+    }
+
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        // x⁰ is the constant 1, also at 0, where 0 · x⁻¹ would be NaN.
+        match self.0 {
+            0.0 => c.zeros_like(),
+            n => c.mul_or_zero(p.x(0).powf(n - 1.0) * n),
+        }
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        format!("{}.powf({})", x[0], self.0)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Powi(i32);
+
+impl<T: TensorLike> Elementwise<T> for Powi {
+    const NAME: &'static str = "powi";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].powi(self.0)
+    }
+
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        match self.0 {
+            0 => c.zeros_like(),
+            i32::MIN => c.mul_or_zero(p.y() / p.x(0) * f64::from(i32::MIN)),
+            n => c.mul_or_zero(p.x(0).powi(n - 1) * f64::from(n)),
+        }
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        format!("{}.powi({})", x[0], self.0)
+    }
+}
+
+impl<'t, T: TensorLike> Var<'t, T> {
+    /// The sum `x + y`, elementwise; also written `x + y`.
+    ///
+    /// Shapes: `x`, `y` → their broadcast.
+    ///
+    /// ```math
+    /// x̄ = ȳ,   ẏ = ẋ₁ + ẋ₂
+    /// ```
+    ///
+    /// # Errors
+    /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    ///
+    /// Non-smooth points: none.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// let (x, y) = (tape.var(2.0), tape.var(3.0));
+    /// assert_eq!((x + y).item()?, 5.0);
+    /// assert_eq!((x + 1.0).item()?, 3.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    #[inline]
+    pub fn add(self, y: impl Operand<'t, T>) -> Self {
+        self.binary(&ByPartial(Add), y)
+    }
+
+    /// The difference `x − y`, elementwise; also written `x - y`.
+    ///
+    /// Shapes: `x`, `y` → their broadcast.
+    ///
+    /// ```math
+    /// x̄₁ = ȳ,   x̄₂ = −ȳ,   ẏ = ẋ₁ − ẋ₂
+    /// ```
+    ///
+    /// # Errors
+    /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    ///
+    /// Non-smooth points: none.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// let (x, y) = (tape.var(2.0), tape.var(3.0));
+    /// let [dx, dy] = tape.backward(x - y, [x, y])?;
+    /// assert_eq!((dx, dy), (1.0, -1.0));
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    #[inline]
+    pub fn sub(self, y: impl Operand<'t, T>) -> Self {
+        self.binary(&ByPartial(Sub), y)
+    }
+
+    /// The product `x · y`, elementwise; also written `x * y`.
+    ///
+    /// Shapes: `x`, `y` → their broadcast.
+    ///
+    /// ```math
+    /// x̄₁ = ȳ x₂,   x̄₂ = ȳ x₁,   ẏ = ẋ₁ x₂ + ẋ₂ x₁
+    /// ```
+    ///
+    /// # Errors
+    /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    ///
+    /// Non-smooth points: none. Follows IEEE 754: `0 · ∞` is NaN, in derivatives too.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// let (x, y) = (tape.var(2.0), tape.var(3.0));
+    /// let [dx, dy] = tape.backward(x * y, [x, y])?;
+    /// assert_eq!((dx, dy), (3.0, 2.0));
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    #[inline]
+    pub fn mul(self, y: impl Operand<'t, T>) -> Self {
+        self.binary(&ByPartial(Mul), y)
+    }
+
+    /// The quotient `x / y`, elementwise; also written `x / y`.
+    ///
+    /// Shapes: `x`, `y` → their broadcast.
+    ///
+    /// ```math
+    /// x̄₁ = ȳ / x₂,   x̄₂ = −ȳ (x₁ / x₂) / x₂
+    /// ```
+    ///
+    /// # Errors
+    /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    ///
+    /// At y = 0: value and derivatives by IEEE 754, but a zero cotangent gives zero.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// let (x, y) = (tape.var(6.0), tape.var(2.0));
+    /// let [dx, dy] = tape.backward(x / y, [x, y])?;
+    /// assert_eq!((dx, dy), (0.5, -1.5));
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    #[inline]
+    pub fn div(self, y: impl Operand<'t, T>) -> Self {
+        self.binary(&ByPartial(Div), y)
+    }
+
+    /// The product `x · p`, but 0 where `x = 0`, even against an infinite or NaN `p`.
+    ///
+    /// It multiplies cotangents and tangents `x` with partial derivatives `p` that may be infinite,
+    /// so that what has no influence on the result gets no gradient ("strong zero").
+    ///
+    /// Shapes: `x`, `p` → their broadcast.
+    ///
+    /// ```math
+    /// x̄ = mul_or_zero(ȳ, p),   p̄ = mul_or_zero(ȳ, x)
+    /// ```
+    ///
+    /// # Errors
+    /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    ///
+    /// Non-smooth points: treated as the bilinear map that it is for finite `p`.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// let (zero, infinity) = (tape.var(0.0), tape.var(f64::INFINITY));
+    /// assert_eq!(zero.mul_or_zero(infinity).item()?, 0.0);
+    /// assert!((zero * infinity).item()?.is_nan());
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    #[inline]
+    pub fn mul_or_zero(self, p: impl Operand<'t, T>) -> Self {
+        self.binary(&ByPartial(MulOrZero), p)
+    }
+
+    /// The negative `−x`, elementwise; also written `-x`.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = −ȳ,   ẏ = −ẋ
+    /// ```
+    ///
+    /// Errors and non-smooth points: none.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// assert_eq!((-tape.var(2.0)).item()?, -2.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    #[allow(clippy::should_implement_trait)] // It does; this is where it is documented.
+    pub fn neg(self) -> Self {
+        self.unary(&ByPartial(Neg))
+    }
+
+    /// The product with a constant number; also written `x * 2.0`.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// y = a x,   x̄ = a ȳ,   ẏ = a ẋ
+    /// ```
+    ///
+    /// Errors and non-smooth points: none. The number is rounded once, to the dtype.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// let x = tape.var(3.0);
+    /// let [dx] = tape.backward(x.scale(2.0), [x])?;
+    /// assert_eq!(dx, 2.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn scale(self, by: f64) -> Self {
+        self.with(ByPartial(Scale(by)))
+    }
+
+    /// The sum with a constant number; also written `x + 2.0` and `x - 2.0`.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// y = x + a,   x̄ = ȳ,   ẏ = ẋ
+    /// ```
+    ///
+    /// Errors and non-smooth points: none. The number is rounded once, to the dtype.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// assert_eq!(tape.var(3.0).shift(0.5).item()?, 3.5);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn shift(self, by: f64) -> Self {
+        self.with(ByPartial(Shift(by)))
+    }
+
+    /// The reciprocal `1 / x`, elementwise.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = −ȳ y²,   ẏ = −ẋ y²
+    /// ```
+    ///
+    /// At 0: ±∞ with derivative −∞, but a zero cotangent gives zero. Errors: none.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// let x = tape.var(2.0);
+    /// let [dx] = tape.backward(x.recip(), [x])?;
+    /// assert_eq!(dx, -0.25);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn recip(self) -> Self {
+        self.unary(&ByPartial(Recip))
+    }
+
+    /// The power `xᵃ` with a constant exponent, elementwise.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ a xᵃ⁻¹,   ẏ = ẋ a xᵃ⁻¹
+    /// ```
+    ///
+    /// `x⁰` is 1 with derivative 0 everywhere, at 0 and NaN too. Below 0 a fractional exponent gives
+    /// NaN. At 0 with a < 1 the derivative is infinite, but a zero cotangent gives zero.
+    /// Errors: none.
+    /// Source: NIST DLMF §4.7.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// let x = tape.var(4.0);
+    /// let [dx] = tape.backward(x.powf(1.5), [x])?;
+    /// assert_eq!(dx, 3.0); // 1.5 √4
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn powf(self, exponent: f64) -> Self {
+        self.with(ByPartial(Powf(exponent)))
+    }
+
+    /// The power `xⁿ` with a constant whole exponent, elementwise.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ n xⁿ⁻¹,   ẏ = ẋ n xⁿ⁻¹
+    /// ```
+    ///
+    /// `x⁰` is 1 with derivative 0 everywhere. At 0 with n < 0 value and derivative are infinite,
+    /// but a zero cotangent gives zero. Errors: none.
+    /// Source: NIST DLMF §4.7.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// let x = tape.var(-2.0);
+    /// let [dx] = tape.backward(x.powi(3), [x])?;
+    /// assert_eq!(dx, 12.0); // 3 (−2)²
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn powi(self, exponent: i32) -> Self {
+        self.with(ByPartial(Powi(exponent)))
+    }
+}

@@ -1,0 +1,76 @@
+//! The operations as methods of the tape, for code in functional style: `tape.mul(tape.add(a, b), b)`.
+
+use crate::shape::{Axes, Shape};
+use crate::tape::Tape;
+use crate::tensor::TensorLike;
+use crate::var::{Operand, Var};
+
+/// A method of `Tape` for each method of `Var` named here.
+macro_rules! functional {
+    ($($name:ident($($arg:ident: $type:ty),*);)*) => {
+        /// Operations in functional style: each is the method of [`Var`] of the same name.
+        impl<T: TensorLike> Tape<T> {
+            $(
+                #[doc = concat!("[`Var::", stringify!($name), "`] of `x`.")]
+                #[track_caller]
+                pub fn $name<'t>(&'t self, x: Var<'t, T>, $($arg: $type),*) -> Var<'t, T> {
+                    match std::ptr::eq(self, x.tape()) {
+                        true => x.$name($($arg),*),
+                        false => self.void(stringify!($name), crate::ErrorKind::ForeignHandle),
+                    }
+                }
+            )*
+        }
+    };
+}
+
+functional! {
+    add(y: impl Operand<'t, T>);
+    sub(y: impl Operand<'t, T>);
+    mul(y: impl Operand<'t, T>);
+    div(y: impl Operand<'t, T>);
+    mul_or_zero(p: impl Operand<'t, T>);
+    neg();
+    scale(by: f64);
+    shift(by: f64);
+    recip();
+    powf(exponent: f64);
+    powi(exponent: i32);
+    exp();
+    ln();
+    sin();
+    cos();
+    tanh();
+    sqrt();
+    abs();
+    relu();
+    maximum(y: impl Operand<'t, T>);
+    minimum(y: impl Operand<'t, T>);
+    where_(a: impl Operand<'t, T>, b: impl Operand<'t, T>);
+    sign();
+    lt(y: impl Operand<'t, T>);
+    le(y: impl Operand<'t, T>);
+    gt(y: impl Operand<'t, T>);
+    ge(y: impl Operand<'t, T>);
+    eq(y: impl Operand<'t, T>);
+    ne(y: impl Operand<'t, T>);
+    sum();
+    sum_axes(axes: impl Into<Axes>);
+    sum_keepdim(axes: impl Into<Axes>);
+    mean();
+    mean_axes(axes: impl Into<Axes>);
+    mean_keepdim(axes: impl Into<Axes>);
+    max();
+    max_axes(axes: impl Into<Axes>);
+    max_keepdim(axes: impl Into<Axes>);
+    min();
+    min_axes(axes: impl Into<Axes>);
+    min_keepdim(axes: impl Into<Axes>);
+    sum_to(shape: impl Into<Shape>);
+    expand(shape: impl Into<Shape>);
+    reshape(shape: impl Into<Shape>);
+    permute(axes: impl Into<Axes>);
+    transpose(a: isize, b: isize);
+    matmul(y: Var<'t, T>);
+    detach();
+}

@@ -1,0 +1,399 @@
+//! Reductions over axes: sum, mean, max, min, and the transpose of broadcasting.
+
+use smallvec::SmallVec;
+
+use crate::error::ErrorKind;
+use crate::op::{ByTranspose, Linear, Op, Primal, call};
+use crate::shape::{Axes, Shape};
+use crate::tensor::TensorLike;
+use crate::var::Var;
+
+/// The axes that a reduction runs over, and whether they stay with size 1.
+#[derive(Clone, Debug)]
+struct Over {
+    /// Sorted and in range; `None` for all axes.
+    axes: Option<SmallVec<[usize; 4]>>,
+    keepdim: bool,
+}
+
+impl Over {
+    const ALL: Over = Over { axes: None, keepdim: false };
+
+    /// The axes, of a tensor of this rank.
+    fn axes(&self, rank: usize) -> SmallVec<[usize; 4]> {
+        self.axes.clone().unwrap_or_else(|| (0..rank).collect())
+    }
+
+    fn shape(&self, x: &[usize]) -> Shape {
+        let (x, axes) = (Shape::from(x), self.axes(x.len()));
+        if self.keepdim { x.keeping(&axes) } else { x.without(&axes) }
+    }
+
+    /// Restores the axes that `reduced`, a reduction of a tensor of this shape, has dropped.
+    fn restore<T: TensorLike>(&self, reduced: T, x: &[usize]) -> Result<T, T::Error> {
+        if self.keepdim { reduced.reshape(&self.shape(x)) } else { Ok(reduced) }
+    }
+
+    /// The number of elements that go into each result.
+    fn count(&self, x: &[usize]) -> f64 {
+        self.axes(x.len()).iter().map(|&axis| x[axis] as f64).product()
+    }
+
+    /// `y`, which has the shape of the reduction, in a shape that broadcasts against `x`.
+    fn beside<'t, T: TensorLike>(&self, y: Var<'t, T>, x: &Shape) -> Var<'t, T> {
+        match (&self.axes, self.keepdim) {
+            (None, _) | (_, true) => y,
+            (Some(axes), false) => y.reshape(x.keeping(axes)),
+        }
+    }
+
+    fn format(&self, name: &str, x: &[&str]) -> String {
+        let name = if self.keepdim { format!("{name}_keepdim") } else { name.to_string() };
+        match &self.axes {
+            None => call(&name, x, ""),
+            Some(axes) if self.keepdim => call(&name, x, &format!("{axes:?}")),
+            Some(axes) => call(&format!("{name}_axes"), x, &format!("{axes:?}")),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Sum(Over);
+
+impl<T: TensorLike> Linear<T> for Sum {
+    const NAME: &'static str = "sum";
+
+    fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
+        Ok(self.0.shape(x))
+    }
+
+    fn forward(&self, x: &T) -> Result<T, T::Error> {
+        let axes = self.0.axes(x.shape().len());
+        self.0.restore(x.sum(&axes)?, x.shape())
+    }
+
+    fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+        let shape = p.shape(0);
+        self.0.beside(ct, &shape).expand(shape)
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        self.0.format("sum", x)
+    }
+}
+
+#[derive(Clone)]
+struct Mean(Over);
+
+impl<T: TensorLike> Linear<T> for Mean {
+    const NAME: &'static str = "mean";
+
+    fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
+        Ok(self.0.shape(x))
+    }
+
+    fn forward(&self, x: &T) -> Result<T, T::Error> {
+        let axes = self.0.axes(x.shape().len());
+        self.0.restore(x.mean(&axes)?, x.shape())
+    }
+
+    fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+        let shape = p.shape(0);
+        let share = ct / self.0.count(&shape);
+        self.0.beside(share, &shape).expand(shape)
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        self.0.format("mean", x)
+    }
+}
+
+#[derive(Clone)]
+struct Max(Over);
+
+impl<T: TensorLike> Op<T> for Max {
+    fn name(&self) -> &'static str {
+        "max"
+    }
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
+        extremum_shape(&self.0, x)
+    }
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        let axes = self.0.axes(x[0].shape().len());
+        self.0.restore(x[0].max(&axes)?, x[0].shape())
+    }
+
+    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+        tied_share(&self.0, p).mul_or_zero(self.0.beside(ct, &p.shape(0)))
+    }
+
+    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(tied_share(&self.0, p).mul_or_zero(t).with(ByTranspose(Sum(self.0.clone()))))
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        self.0.format("max", x)
+    }
+}
+
+#[derive(Clone)]
+struct Min(Over);
+
+impl<T: TensorLike> Op<T> for Min {
+    fn name(&self) -> &'static str {
+        "min"
+    }
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
+        extremum_shape(&self.0, x)
+    }
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        let axes = self.0.axes(x[0].shape().len());
+        self.0.restore(x[0].min(&axes)?, x[0].shape())
+    }
+
+    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+        tied_share(&self.0, p).mul_or_zero(self.0.beside(ct, &p.shape(0)))
+    }
+
+    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(tied_share(&self.0, p).mul_or_zero(t).with(ByTranspose(Sum(self.0.clone()))))
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        self.0.format("min", x)
+    }
+}
+
+/// The shape rule of max and min, which have no value over no elements.
+fn extremum_shape(over: &Over, x: &[Shape]) -> Result<Shape, ErrorKind> {
+    let [x] = x else { return Err(ErrorKind::Arity { expected: 1, got: x.len() }) };
+    let shape = over.shape(x);
+    match (x.n_elements(), shape.n_elements()) {
+        (Some(0), Some(1..)) => Err(ErrorKind::EmptyReduction { shape: x.clone() }),
+        _ => Ok(shape),
+    }
+}
+
+/// 1/n at each of the n elements that equal the extremum, else 0. Untracked, as masks are.
+fn tied_share<'t, T: TensorLike>(over: &Over, p: &Primal<'t, T>) -> Var<'t, T> {
+    let shape = p.shape(0);
+    let tied = p.x(0).eq(over.beside(p.y(), &shape));
+    let count = tied.with(ByTranspose(Sum(over.clone())));
+    tied / over.beside(count, &shape)
+}
+
+#[derive(Clone)]
+struct SumTo(Shape);
+
+impl<T: TensorLike> Linear<T> for SumTo {
+    const NAME: &'static str = "sum_to";
+
+    fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
+        match self.0.expands_to(x) {
+            true => Ok(self.0.clone()),
+            false => {
+                let (left, right) = (x.clone(), self.0.clone());
+                let rule = "do not go together: the second does not broadcast to the first";
+                Err(ErrorKind::ShapeMismatch { left, right, rule })
+            }
+        }
+    }
+
+    fn forward(&self, x: &T) -> Result<T, T::Error> {
+        x.sum_to(&self.0)
+    }
+
+    fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+        ct.expand(p.shape(0))
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        call("sum_to", x, &self.0.to_string())
+    }
+}
+
+impl<'t, T: TensorLike> Var<'t, T> {
+    /// The sum of all elements.
+    ///
+    /// Shapes: any → `[]`. Over no elements it is 0.
+    ///
+    /// ```math
+    /// x̄ = ȳ expanded to the shape of x,   ẏ = Σ ẋ
+    /// ```
+    ///
+    /// Errors and non-smooth points: none.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// assert_eq!(tape.var(2.0).sum().item()?, 2.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn sum(self) -> Self {
+        self.unary(const { &ByTranspose(Sum(Over::ALL)) })
+    }
+
+    /// The sum over `axes`, which are dropped; over no axes (`[]`), the tensor itself.
+    ///
+    /// Shapes: `[2, 3, 4]` over `[0, -1]` → `[3]`. Formula: as [`Var::sum`].
+    ///
+    /// # Errors
+    /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange), [`RepeatedAxis`](ErrorKind::RepeatedAxis).
+    #[track_caller]
+    pub fn sum_axes(self, axes: impl Into<Axes>) -> Self {
+        self.reduce("sum", axes.into(), false, |over| ByTranspose(Sum(over)))
+    }
+
+    /// [`Var::sum_axes`], but the axes stay with size 1.
+    #[track_caller]
+    pub fn sum_keepdim(self, axes: impl Into<Axes>) -> Self {
+        self.reduce("sum", axes.into(), true, |over| ByTranspose(Sum(over)))
+    }
+
+    /// The mean of all elements.
+    ///
+    /// Shapes: any → `[]`. Over no elements it is NaN.
+    ///
+    /// ```math
+    /// x̄ = ȳ / n expanded to the shape of x,   ẏ = Σ ẋ / n
+    /// ```
+    ///
+    /// Errors and non-smooth points: none.
+    #[track_caller]
+    pub fn mean(self) -> Self {
+        self.unary(const { &ByTranspose(Mean(Over::ALL)) })
+    }
+
+    /// The mean over `axes`, which are dropped; over no axes (`[]`), the tensor itself.
+    ///
+    /// Formula: as [`Var::mean`].
+    ///
+    /// # Errors
+    /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange), [`RepeatedAxis`](ErrorKind::RepeatedAxis).
+    #[track_caller]
+    pub fn mean_axes(self, axes: impl Into<Axes>) -> Self {
+        self.reduce("mean", axes.into(), false, |over| ByTranspose(Mean(over)))
+    }
+
+    /// [`Var::mean_axes`], but the axes stay with size 1.
+    #[track_caller]
+    pub fn mean_keepdim(self, axes: impl Into<Axes>) -> Self {
+        self.reduce("mean", axes.into(), true, |over| ByTranspose(Mean(over)))
+    }
+
+    /// The largest element; NaN if there is one.
+    ///
+    /// Shapes: any → `[]`.
+    ///
+    /// ```math
+    /// x̄ = ȳ [x = y] / n,   ẏ = Σ ẋ [x = y] / n,   n = Σ [x = y]
+    /// ```
+    ///
+    /// # Errors
+    /// [`EmptyReduction`](ErrorKind::EmptyReduction) over no elements.
+    ///
+    /// The n elements that are tied share the cotangent equally, as PyTorch's `amax` and JAX do.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// let x = tape.var(2.0);
+    /// let [dx] = tape.backward(x.max(), [x])?;
+    /// assert_eq!(dx, 1.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn max(self) -> Self {
+        self.unary(const { &Max(Over::ALL) })
+    }
+
+    /// The largest element over `axes`, which are dropped; over no axes (`[]`), the tensor itself.
+    ///
+    /// Formula and ties: as [`Var::max`].
+    ///
+    /// # Errors
+    /// [`EmptyReduction`](ErrorKind::EmptyReduction) over no elements;
+    /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange), [`RepeatedAxis`](ErrorKind::RepeatedAxis).
+    #[track_caller]
+    pub fn max_axes(self, axes: impl Into<Axes>) -> Self {
+        self.reduce("max", axes.into(), false, Max)
+    }
+
+    /// [`Var::max_axes`], but the axes stay with size 1.
+    #[track_caller]
+    pub fn max_keepdim(self, axes: impl Into<Axes>) -> Self {
+        self.reduce("max", axes.into(), true, Max)
+    }
+
+    /// The smallest element; NaN if there is one. Formula, ties and errors: as [`Var::max`].
+    #[track_caller]
+    pub fn min(self) -> Self {
+        self.unary(const { &Min(Over::ALL) })
+    }
+
+    /// The smallest element over `axes`, which are dropped. Otherwise as [`Var::max_axes`].
+    ///
+    /// # Errors
+    /// [`EmptyReduction`](ErrorKind::EmptyReduction) over no elements;
+    /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange), [`RepeatedAxis`](ErrorKind::RepeatedAxis).
+    #[track_caller]
+    pub fn min_axes(self, axes: impl Into<Axes>) -> Self {
+        self.reduce("min", axes.into(), false, Min)
+    }
+
+    /// [`Var::min_axes`], but the axes stay with size 1.
+    #[track_caller]
+    pub fn min_keepdim(self, axes: impl Into<Axes>) -> Self {
+        self.reduce("min", axes.into(), true, Min)
+    }
+
+    /// The sum of all that broadcasting would have copied from a tensor of `shape`: un-broadcasting,
+    /// the transpose of [`Var::expand`].
+    ///
+    /// Shapes: `[4, 2, 3]` to `[2, 1]` → `[2, 1]`.
+    ///
+    /// ```math
+    /// x̄ = ȳ expanded to the shape of x,   ẏ = sum_to(ẋ)
+    /// ```
+    ///
+    /// # Errors
+    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch) if `shape` does not broadcast to that of `x`.
+    #[track_caller]
+    pub fn sum_to(self, shape: impl Into<Shape>) -> Self {
+        self.with(ByTranspose(SumTo(shape.into())))
+    }
+
+    /// `self`, a cotangent or tangent, un-broadcast to `shape` or broadcast to it; itself where it
+    /// has that shape. What no broadcasting explains is returned as it is.
+    #[track_caller]
+    pub(crate) fn fit(self, shape: &Shape) -> Self {
+        let Ok(own) = self.shape() else { return self };
+        if own == *shape {
+            self
+        } else if shape.rank() == 0 {
+            self.sum()
+        } else if shape.expands_to(&own) {
+            self.sum_to(shape)
+        } else {
+            self
+        }
+    }
+
+    #[track_caller]
+    fn reduce<O: Op<T> + 'static>(
+        self,
+        name: &'static str,
+        axes: Axes,
+        keepdim: bool,
+        op: impl FnOnce(Over) -> O,
+    ) -> Self {
+        let Ok(shape) = self.shape() else { return self };
+        match axes.resolve_sorted(shape.rank()) {
+            Ok(axes) => self.with(op(Over { axes: Some(axes), keepdim })),
+            Err(kind) => self.void(name, kind),
+        }
+    }
+}

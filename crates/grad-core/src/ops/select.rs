@@ -1,0 +1,272 @@
+//! Choosing between values: comparisons, `where_`, `maximum`, and what has no derivative.
+
+use crate::op::{ByPartial, Elementwise, NoDerivative, Primal, Step, infix};
+use crate::shape::Shape;
+use crate::tensor::TensorLike;
+use crate::var::{Operand, Var};
+
+#[derive(Clone, Copy)]
+struct Maximum;
+
+impl<T: TensorLike> Elementwise<T> for Maximum {
+    const NAME: &'static str = "maximum";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].maximum(x[1])
+    }
+
+    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        let (this, other) = (p.x(arg), p.x(1 - arg));
+        share(this.gt(other), this.eq(other)).mul_or_zero(c)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Minimum;
+
+impl<T: TensorLike> Elementwise<T> for Minimum {
+    const NAME: &'static str = "minimum";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].minimum(x[1])
+    }
+
+    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        let (this, other) = (p.x(arg), p.x(1 - arg));
+        share(this.lt(other), this.eq(other)).mul_or_zero(c)
+    }
+}
+
+/// What the chosen one of two gets: all, or half where they are tied.
+fn share<'t, T: TensorLike>(chosen: Var<'t, T>, tied: Var<'t, T>) -> Var<'t, T> {
+    chosen + tied * 0.5
+}
+
+#[derive(Clone, Copy)]
+struct Where;
+
+impl<T: TensorLike> Elementwise<T> for Where {
+    const NAME: &'static str = "where";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].select(x[1], x[2])
+    }
+
+    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        match arg {
+            // A step function of the mask.
+            0 => c.zeros_like(),
+            1 => p.x(0).where_(c, 0.0),
+            _ => p.x(0).where_(0.0, c),
+        }
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        format!("{}.where_({})", x[0], x[1..].join(", "))
+    }
+}
+
+/// A comparison: 1 where it holds, else 0, and never a derivative.
+macro_rules! comparison {
+    ($name:ident, $text:literal, $symbol:literal, |$x:ident, $y:ident| $value:expr) => {
+        #[derive(Clone, Copy)]
+        struct $name;
+
+        impl<T: TensorLike> Step<T> for $name {
+            const NAME: &'static str = $text;
+
+            fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+                let ($x, $y) = (x[0], x[1]);
+                $value
+            }
+
+            fn format(&self, x: &[&str]) -> String {
+                infix($symbol, x)
+            }
+        }
+    };
+}
+
+comparison!(Lt, "lt", "<", |x, y| x.lt(y));
+comparison!(Le, "le", "<=", |x, y| x.le(y));
+comparison!(Gt, "gt", ">", |x, y| y.lt(x));
+comparison!(Ge, "ge", ">=", |x, y| y.le(x));
+comparison!(Eq, "eq", "==", |x, y| x.eq(y));
+comparison!(Ne, "ne", "!=", |x, y| x.ne(y));
+
+#[derive(Clone, Copy)]
+struct Sign;
+
+impl<T: TensorLike> Step<T> for Sign {
+    const NAME: &'static str = "sign";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].sign()
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Detach;
+
+impl<T: TensorLike> Step<T> for Detach {
+    const NAME: &'static str = "detach";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        Ok(x[0].clone())
+    }
+}
+
+impl<'t, T: TensorLike> Var<'t, T> {
+    /// The larger of `x` and `y`, elementwise; NaN where either is.
+    ///
+    /// Shapes: `x`, `y` → their broadcast.
+    ///
+    /// ```math
+    /// x̄ = ȳ ([x > y] + ½ [x = y])
+    /// ```
+    ///
+    /// # Errors
+    /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    ///
+    /// Where the two are equal, each gets half of the cotangent, as in PyTorch and JAX.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// let (x, y) = (tape.var(2.0), tape.var(2.0));
+    /// let [dx, dy] = tape.backward(x.maximum(y), [x, y])?;
+    /// assert_eq!((dx, dy), (0.5, 0.5));
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn maximum(self, y: impl Operand<'t, T>) -> Self {
+        self.binary(&ByPartial(Maximum), y)
+    }
+
+    /// The smaller of `x` and `y`, elementwise; NaN where either is.
+    ///
+    /// Shapes: `x`, `y` → their broadcast.
+    ///
+    /// ```math
+    /// x̄ = ȳ ([x < y] + ½ [x = y])
+    /// ```
+    ///
+    /// # Errors
+    /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    ///
+    /// Where the two are equal, each gets half of the cotangent, as in PyTorch and JAX.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// let (x, y) = (tape.var(1.0), tape.var(2.0));
+    /// let [dx, dy] = tape.backward(x.minimum(y), [x, y])?;
+    /// assert_eq!((dx, dy), (1.0, 0.0));
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn minimum(self, y: impl Operand<'t, T>) -> Self {
+        self.binary(&ByPartial(Minimum), y)
+    }
+
+    /// `a` where this mask is not 0, else `b`, elementwise.
+    ///
+    /// Shapes: mask, `a`, `b` → their broadcast.
+    ///
+    /// ```math
+    /// ā = ȳ where m, else 0;   b̄ = 0 where m, else ȳ
+    /// ```
+    ///
+    /// # Errors
+    /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    ///
+    /// The mask gets no derivative. The value that is not chosen gets a zero cotangent, and by the
+    /// strong zero of the rules stays without influence even if its own derivative is infinite:
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// let x = tape.var(0.0);
+    /// let y = x.gt(0.0).where_(x.sqrt(), 0.0);
+    /// let [dx] = tape.backward(y, [x])?;
+    /// assert_eq!(dx, 0.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn where_(self, a: impl Operand<'t, T>, b: impl Operand<'t, T>) -> Self {
+        let op = crate::op::OpRef::Static(&ByPartial(Where));
+        self.tape.record(op, [self, a.beside(self), b.beside(self)])
+    }
+
+    /// The sign of `x`: −1, 0 or 1, elementwise; 0 for NaN. Untracked: its derivative is 0.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// assert_eq!(tape.var(-2.0).sign().item()?, -1.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn sign(self) -> Self {
+        self.unary(&NoDerivative(Sign))
+    }
+
+    /// The same value, but untracked: no derivative flows through.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// let x = tape.var(3.0);
+    /// let [dx] = tape.backward(x * x.detach(), [x])?;
+    /// assert_eq!(dx, 3.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn detach(self) -> Self {
+        self.unary(&NoDerivative(Detach))
+    }
+
+    /// Zeros of the same shape, dtype and device; untracked.
+    #[track_caller]
+    pub fn zeros_like(self) -> Self {
+        self.full_like(0.0)
+    }
+
+    /// Ones of the same shape, dtype and device; untracked.
+    #[track_caller]
+    pub fn ones_like(self) -> Self {
+        self.full_like(1.0)
+    }
+
+    /// `value` in the same shape, dtype and device; untracked.
+    #[track_caller]
+    pub fn full_like(self, value: f64) -> Self {
+        let shape = self.shape().unwrap_or_else(|_| Shape::scalar());
+        self.tape.full(self, &shape, value)
+    }
+}
+
+/// The comparisons of `Var`, one method each.
+macro_rules! comparison_methods {
+    ($($method:ident $name:ident $symbol:literal;)*) => {
+        impl<'t, T: TensorLike> Var<'t, T> {
+            $(
+                #[doc = concat!("The mask `x ", $symbol, " y`: 1 where it holds, else 0, of the same dtype.")]
+                ///
+                /// Shapes: `x`, `y` → their broadcast. Untracked: its derivative is 0.
+                /// Compared with NaN, only `ne` holds.
+                ///
+                /// # Errors
+                /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+                #[track_caller]
+                pub fn $method(self, y: impl Operand<'t, T>) -> Self {
+                    self.binary(&NoDerivative($name), y)
+                }
+            )*
+        }
+    };
+}
+
+comparison_methods! {
+    lt Lt "<";
+    le Le "≤";
+    gt Gt ">";
+    ge Ge "≥";
+    eq Eq "=";
+    ne Ne "≠";
+}

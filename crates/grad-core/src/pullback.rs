@@ -1,0 +1,562 @@
+//! Reverse mode: one sweep over the subgraph, newest node first, with two ways to calculate.
+//!
+//! A *recorded* sweep runs the rules on the tape itself, so that what it computes can be
+//! differentiated again. A *plain* sweep runs the same rules on a scratch tape of constants, which
+//! is emptied after each node, and leaves the tape as it was.
+//!
+//! The sweep alone accumulates and un-broadcasts. It pulls a node's cotangent back through all
+//! wanted arguments, in argument order, and then adds the results up in argument order as
+//! `old + new`.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::error::{Direction, Error, ErrorKind};
+use crate::op::{OpRef, Primal};
+use crate::shape::Shape;
+use crate::subgraph::{Subgraph, Targets};
+use crate::tape::{Block, NodeId, Tape};
+use crate::tensor::TensorLike;
+use crate::var::Var;
+
+impl<T: TensorLike> Tape<T> {
+    /// The gradient of `y`, which has one element, with respect to handles `wrt`: recorded, so
+    /// that it can be differentiated again.
+    ///
+    /// `wrt` is a handle, an array or a slice of them, and the answer has the same form. What `y`
+    /// does not depend on has a gradient of zeros.
+    ///
+    /// # Errors
+    /// [`NotScalar`](ErrorKind::NotScalar); [`Untracked`](ErrorKind::Untracked) for a constant in
+    /// `wrt`; the error of a void handle; whatever goes wrong in a rule.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// let (x, y) = (tape.var(2.0), tape.var(3.0));
+    /// let [dx, dy] = tape.grad(x * x * y, [x, y])?;
+    /// assert_eq!((dx.item()?, dy.item()?), (12.0, 4.0));
+    /// let ddx = tape.grad(dx, x)?;
+    /// assert_eq!(ddx.item()?, 6.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn grad<'t, W: Wrt<'t, T>>(
+        &'t self,
+        y: Var<'t, T>,
+        wrt: W,
+    ) -> Result<W::Each<Var<'t, T>>, Error> {
+        self.recorded("grad", y, wrt.handles(), None).map(W::each)
+    }
+
+    /// [`Tape::grad`] for a slice of handles.
+    ///
+    /// # Errors
+    /// Those of [`Tape::grad`].
+    #[track_caller]
+    pub fn grads<'t>(
+        &'t self,
+        y: Var<'t, T>,
+        wrt: &[Var<'t, T>],
+    ) -> Result<Vec<Var<'t, T>>, Error> {
+        self.recorded("grads", y, wrt, None)
+    }
+
+    /// The vector-Jacobian product `Jᵀ ct` of `y` with respect to `wrt`: recorded.
+    ///
+    /// # Errors
+    /// [`CotangentShape`](ErrorKind::CotangentShape) if `ct` is not shaped like `y`; otherwise
+    /// those of [`Tape::grad`], but `y` may have any shape.
+    #[track_caller]
+    pub fn vjp<'t, W: Wrt<'t, T>>(
+        &'t self,
+        y: Var<'t, T>,
+        ct: Var<'t, T>,
+        wrt: W,
+    ) -> Result<W::Each<Var<'t, T>>, Error> {
+        self.recorded("vjp", y, wrt.handles(), Some(ct)).map(W::each)
+    }
+
+    /// The gradient of `y`, which has one element, as plain tensors: nothing is recorded, and the
+    /// tape is left as it was. The fast path where no further derivative is needed.
+    ///
+    /// # Errors
+    /// Those of [`Tape::grad`].
+    #[track_caller]
+    pub fn backward<'t, W: Wrt<'t, T>>(
+        &'t self,
+        y: Var<'t, T>,
+        wrt: W,
+    ) -> Result<W::Each<T>, Error> {
+        self.plain("backward", y, wrt.handles(), None).map(W::each)
+    }
+
+    /// The vector-Jacobian product `Jᵀ ct` as plain tensors; nothing is recorded.
+    ///
+    /// # Errors
+    /// Those of [`Tape::vjp`].
+    #[track_caller]
+    pub fn backward_with<'t, W: Wrt<'t, T>>(
+        &'t self,
+        y: Var<'t, T>,
+        ct: impl Into<T>,
+        wrt: W,
+    ) -> Result<W::Each<T>, Error> {
+        self.plain("backward_with", y, wrt.handles(), Some(ct.into())).map(W::each)
+    }
+
+    /// The derivatives of `y`, which has one element, with respect to *every* node that it depends
+    /// on: recorded, and unpruned.
+    ///
+    /// # Errors
+    /// Those of [`Tape::grad`].
+    #[track_caller]
+    pub fn gradients<'t>(&'t self, y: Var<'t, T>) -> Result<Gradients<'t, T>, Error> {
+        self.check("gradients", y)?;
+        let start = self.len();
+        let seed = self.ones_seed("gradients", y)?;
+        let (graph, cts) = self.sweep_recorded(y, seed, Targets::All)?;
+        self.list(y, start, &graph, &cts);
+        let by_node = graph.steps.iter().zip(cts);
+        let by_node = by_node.filter_map(|(step, ct)| Some((step.id, ct?))).collect();
+        Ok(Gradients { tape: self, by_node })
+    }
+
+    #[track_caller]
+    fn recorded<'t>(
+        &'t self,
+        name: &'static str,
+        y: Var<'t, T>,
+        wrt: &[Var<'t, T>],
+        ct: Option<Var<'t, T>>,
+    ) -> Result<Vec<Var<'t, T>>, Error> {
+        let targets = self.targets(name, y, wrt)?;
+        let start = self.len();
+        let seed = match ct {
+            None => self.ones_seed(name, y)?,
+            Some(ct) => {
+                self.check(name, ct)?;
+                self.check_cotangent(name, y, &ct.shape()?)?;
+                ct
+            }
+        };
+        let (graph, cts) = self.sweep_recorded(y, seed, Targets::These(&targets))?;
+        self.list(y, start, &graph, &cts);
+        let ct_of = |step: &Option<usize>| step.and_then(|step| cts[step]);
+        graph
+            .targets
+            .iter()
+            .zip(wrt)
+            .map(|(step, &x)| {
+                let ct = ct_of(step).unwrap_or_else(|| x.zeros_like());
+                ct.ok().map(|()| ct)
+            })
+            .collect()
+    }
+
+    fn sweep_recorded<'t>(
+        &'t self,
+        y: Var<'t, T>,
+        seed: Var<'t, T>,
+        targets: Targets<'_>,
+    ) -> Result<Swept<Var<'t, T>>, Error> {
+        let graph = self.subgraph(y.id, targets);
+        let cts = sweep(self, &graph, &Recorded { tape: self }, seed)?;
+        Ok((graph, cts))
+    }
+
+    #[track_caller]
+    fn plain<'t>(
+        &'t self,
+        name: &'static str,
+        y: Var<'t, T>,
+        wrt: &[Var<'t, T>],
+        ct: Option<T>,
+    ) -> Result<Vec<T>, Error> {
+        let targets = self.targets(name, y, wrt)?;
+        let seed = match ct {
+            None => self.ones(name, y)?,
+            Some(ct) => {
+                self.check_cotangent(name, y, &Shape::from(ct.shape()))?;
+                let (left, right) = (self.value(y.id).dtype(), ct.dtype());
+                if left != right {
+                    return Err(error_here(name, ErrorKind::DtypeMismatch { left, right }));
+                }
+                ct
+            }
+        };
+        let graph = self.subgraph(y.id, Targets::These(&targets));
+        let scratch = Tape::new();
+        let mut cts = sweep(self, &graph, &Plain { scratch: &scratch }, seed)?;
+        // A handle that is asked for twice keeps its cotangent for the second time.
+        let mut answers = Vec::with_capacity(wrt.len());
+        for (at, (&step, x)) in graph.targets.iter().zip(wrt).enumerate() {
+            let again = graph.targets[at + 1..].contains(&step);
+            let ct = step.and_then(|step| if again { cts[step].clone() } else { cts[step].take() });
+            answers.push(match ct {
+                Some(ct) => ct,
+                None => {
+                    let x = self.value(x.id);
+                    x.full(x.shape(), 0.0).map_err(|error| error_here(name, backend(error)))?
+                }
+            });
+        }
+        Ok(answers)
+    }
+
+    /// Checks the handles of a sweep, and gives the nodes where derivatives are wanted.
+    #[track_caller]
+    pub(crate) fn targets(
+        &self,
+        name: &'static str,
+        y: Var<'_, T>,
+        wrt: &[Var<'_, T>],
+    ) -> Result<SmallVec<[NodeId; 4]>, Error> {
+        self.check(name, y)?;
+        let mut targets = SmallVec::with_capacity(wrt.len());
+        for &x in wrt {
+            self.check(name, x)?;
+            if !x.is_tracked() {
+                let (op, location) = self.made_by(x.id);
+                return Err(error_here(name, ErrorKind::Untracked { op, location }));
+            }
+            targets.push(x.id);
+        }
+        Ok(targets)
+    }
+
+    /// The plain cotangent 1 of an output with one element.
+    #[track_caller]
+    fn ones(&self, name: &'static str, y: Var<'_, T>) -> Result<T, Error> {
+        let value = self.value(y.id);
+        let shape = Shape::from(value.shape());
+        match shape.n_elements() {
+            Some(1) => value.full(&shape, 1.0).map_err(|error| error_here(name, backend(error))),
+            _ => Err(error_here(name, ErrorKind::NotScalar { shape })),
+        }
+    }
+
+    #[track_caller]
+    fn ones_seed<'t>(&'t self, name: &'static str, y: Var<'t, T>) -> Result<Var<'t, T>, Error> {
+        let seed = self.seed(self.ones(name, y)?);
+        seed.ok().map(|()| seed)
+    }
+
+    #[track_caller]
+    pub(crate) fn check_cotangent(
+        &self,
+        name: &'static str,
+        x: Var<'_, T>,
+        got: &Shape,
+    ) -> Result<(), Error> {
+        let expected = self.shape(x.id);
+        match expected == *got {
+            true => Ok(()),
+            false => {
+                Err(error_here(name, ErrorKind::CotangentShape { expected, got: got.clone() }))
+            }
+        }
+    }
+
+    /// Remembers a recorded sweep for the trace: operations newest first, then leaves in order.
+    fn list(&self, y: Var<'_, T>, start: usize, graph: &Subgraph, cts: &[Option<Var<'_, T>>]) {
+        let both = graph.steps.iter().zip(cts).filter_map(|(step, ct)| Some((step.id, (*ct)?.id)));
+        let (ops, leaves): (Vec<_>, Vec<_>) = both.partition(|&(id, _)| self.is_op(id));
+        let derivatives = ops.into_iter().rev().chain(leaves).collect();
+        let nodes = (start, self.len());
+        self.push_block(Block { direction: Direction::Back, y: y.id, nodes, derivatives });
+    }
+}
+
+/// `Jᵀ ct` of `y` with respect to `x`, recorded but not listed in the trace as a sweep of its own;
+/// for rules that are defined by a sweep. Void on error.
+#[track_caller]
+pub(crate) fn vjp_unlisted<'t, T: TensorLike>(
+    y: Var<'t, T>,
+    ct: Var<'t, T>,
+    x: Var<'t, T>,
+) -> Var<'t, T> {
+    if let Some(void) = [y, ct, x].into_iter().find(|x| x.is_void()) {
+        return void;
+    }
+    match y.tape.sweep_recorded(y, ct, Targets::These(&[x.id])) {
+        Ok((graph, cts)) => {
+            graph.targets[0].and_then(|step| cts[step]).unwrap_or_else(|| x.zeros_like())
+        }
+        Err(error) => y.tape.void_error(error),
+    }
+}
+
+/// The subgraph of a sweep and the cotangent at each of its steps.
+type Swept<C> = (Subgraph, Vec<Option<C>>);
+
+/// How a sweep calculates.
+trait Mode<'t, T: TensorLike> {
+    /// A cotangent between nodes.
+    type Ct: Clone;
+
+    /// True if cotangents cost nothing to keep; else only those asked for are kept.
+    const KEEPS_ALL: bool;
+
+    /// Where rules calculate.
+    fn tape(&self) -> &'t Tape<T>;
+
+    /// A cotangent for a rule.
+    fn enter(&self, ct: Self::Ct) -> Var<'t, T>;
+
+    /// A cotangent from a rule, which has passed [`Var::ok`].
+    fn leave(&self, ct: Var<'t, T>) -> Self::Ct;
+
+    /// Called when all cotangents of a node have left.
+    fn end_node(&self);
+
+    /// `old + new`.
+    fn add(&self, old: Self::Ct, new: Self::Ct) -> Result<Self::Ct, Error>;
+}
+
+struct Recorded<'t, T: TensorLike> {
+    tape: &'t Tape<T>,
+}
+
+impl<'t, T: TensorLike> Mode<'t, T> for Recorded<'t, T> {
+    type Ct = Var<'t, T>;
+
+    const KEEPS_ALL: bool = true;
+
+    fn tape(&self) -> &'t Tape<T> {
+        self.tape
+    }
+
+    fn enter(&self, ct: Var<'t, T>) -> Var<'t, T> {
+        ct
+    }
+
+    fn leave(&self, ct: Var<'t, T>) -> Var<'t, T> {
+        ct
+    }
+
+    fn end_node(&self) {}
+
+    fn add(&self, old: Var<'t, T>, new: Var<'t, T>) -> Result<Var<'t, T>, Error> {
+        let sum = old + new;
+        sum.ok().map(|()| sum)
+    }
+}
+
+struct Plain<'t, T: TensorLike> {
+    scratch: &'t Tape<T>,
+}
+
+impl<'t, T: TensorLike> Mode<'t, T> for Plain<'t, T> {
+    type Ct = T;
+
+    const KEEPS_ALL: bool = false;
+
+    #[inline]
+    fn tape(&self) -> &'t Tape<T> {
+        self.scratch
+    }
+
+    #[inline]
+    fn enter(&self, ct: T) -> Var<'t, T> {
+        self.scratch.constant_value(ct)
+    }
+
+    #[inline]
+    fn leave(&self, ct: Var<'t, T>) -> T {
+        self.scratch.value(ct.id)
+    }
+
+    #[inline]
+    fn end_node(&self) {
+        self.scratch.rewind();
+    }
+
+    // The store holds the only reference to `old`, so a backend can add in place.
+    #[inline]
+    fn add(&self, old: T, new: T) -> Result<T, Error> {
+        let location = self.scratch.inherited.get().unwrap_or(Location::caller());
+        old.accumulate(&new).map_err(|error| Error::new("add", backend(error), location))
+    }
+}
+
+/// The reverse sweep.
+fn sweep<'t, T: TensorLike, M: Mode<'t, T>>(
+    home: &'t Tape<T>,
+    graph: &Subgraph,
+    mode: &M,
+    seed: M::Ct,
+) -> Result<Vec<Option<M::Ct>>, Error> {
+    let mut cts: Vec<Option<M::Ct>> = vec![None; graph.steps.len()];
+    if let Some(last) = cts.last_mut() {
+        // y is the youngest of its ancestors.
+        *last = Some(seed);
+    }
+    for (at, step) in graph.steps.iter().enumerate().rev() {
+        let inputs: SmallVec<[Option<usize>; 4]> = graph.inputs(step).collect();
+        let Some((op, location)) = home.op_at(step.id) else { continue };
+        if inputs.iter().all(Option::is_none) {
+            continue;
+        }
+        let keep = step.is_target || M::KEEPS_ALL;
+        let ct = if keep { cts[at].clone() } else { cts[at].take() };
+        let Some(ct) = ct else { continue };
+        let p = Primal { tape: mode.tape(), home, node: step.id };
+        let pulled =
+            mode.tape().inheriting(location, || pull_node(&op, &p, mode, ct, &inputs, &mut cts));
+        pulled.map_err(|error| error.in_sweep(Direction::Back, op.name()))?;
+    }
+    Ok(cts)
+}
+
+/// Pulls the cotangent of one node back to its inputs, and accumulates there.
+fn pull_node<'t, T: TensorLike, M: Mode<'t, T>>(
+    op: &OpRef<T>,
+    p: &Primal<'t, T>,
+    mode: &M,
+    ct: M::Ct,
+    inputs: &[Option<usize>],
+    cts: &mut [Option<M::Ct>],
+) -> Result<(), Error> {
+    let wanted: SmallVec<[bool; 4]> = inputs.iter().map(Option::is_some).collect();
+    let pulled = op.pullback(p, mode.enter(ct), &wanted);
+    let here = || p.tape.inherited.get().unwrap_or(Location::caller());
+    if pulled.len() != inputs.len() {
+        let kind = ErrorKind::Arity { expected: inputs.len(), got: pulled.len() };
+        return Err(Error::new(op.name(), kind, here()));
+    }
+    let mut left: SmallVec<[(usize, M::Ct); 2]> = SmallVec::new();
+    for (arg, (ct, &input)) in pulled.into_iter().zip(inputs).enumerate() {
+        let (Some(ct), Some(input)) = (ct, input) else { continue };
+        p.tape.check(op.name(), ct)?;
+        let ct = match p.has_shape_of(arg, ct) {
+            true => ct,
+            false => ct.fit(&p.shape(arg)),
+        };
+        ct.ok()?;
+        if !p.has_shape_of(arg, ct) {
+            let kind = ErrorKind::RuleShape { expected: p.shape(arg), got: ct.shape()? };
+            return Err(Error::new(op.name(), kind, here()));
+        }
+        left.push((input, mode.leave(ct)));
+    }
+    mode.end_node();
+    for (input, new) in left {
+        cts[input] = Some(match cts[input].take() {
+            None => new,
+            Some(old) => mode.add(old, new)?,
+        });
+    }
+    Ok(())
+}
+
+pub(crate) fn backend<E: std::error::Error + Send + Sync + 'static>(error: E) -> ErrorKind {
+    ErrorKind::Backend(Arc::new(error))
+}
+
+#[track_caller]
+pub(crate) fn error_here(op: &'static str, kind: ErrorKind) -> Error {
+    Error::new(op, kind, Location::caller())
+}
+
+/// What to differentiate with respect to: one handle, or an array or slice of them. The answer
+/// comes in the same form.
+pub trait Wrt<'t, T: TensorLike> {
+    /// One `X` for each handle.
+    type Each<X>;
+
+    /// The handles.
+    fn handles(&self) -> &[Var<'t, T>];
+
+    /// Brings a list with one `X` for each handle into the form of the answer.
+    fn each<X>(list: Vec<X>) -> Self::Each<X>;
+}
+
+impl<'t, T: TensorLike> Wrt<'t, T> for Var<'t, T> {
+    type Each<X> = X;
+
+    fn handles(&self) -> &[Var<'t, T>] {
+        std::slice::from_ref(self)
+    }
+
+    fn each<X>(list: Vec<X>) -> X {
+        let [x] = <[Var<'t, T>; 1]>::each(list);
+        x
+    }
+}
+
+impl<'t, T: TensorLike, const N: usize> Wrt<'t, T> for [Var<'t, T>; N] {
+    type Each<X> = [X; N];
+
+    fn handles(&self) -> &[Var<'t, T>] {
+        self
+    }
+
+    fn each<X>(list: Vec<X>) -> [X; N] {
+        let mut list = list.into_iter();
+        std::array::from_fn(|_| list.next().expect("a sweep answers once for each handle"))
+    }
+}
+
+impl<'t, T: TensorLike, const N: usize> Wrt<'t, T> for &[Var<'t, T>; N] {
+    type Each<X> = [X; N];
+
+    fn handles(&self) -> &[Var<'t, T>] {
+        *self
+    }
+
+    fn each<X>(list: Vec<X>) -> [X; N] {
+        <[Var<'t, T>; N]>::each(list)
+    }
+}
+
+impl<'t, T: TensorLike> Wrt<'t, T> for &[Var<'t, T>] {
+    type Each<X> = Vec<X>;
+
+    fn handles(&self) -> &[Var<'t, T>] {
+        self
+    }
+
+    fn each<X>(list: Vec<X>) -> Vec<X> {
+        list
+    }
+}
+
+impl<'t, T: TensorLike> Wrt<'t, T> for &Vec<Var<'t, T>> {
+    type Each<X> = Vec<X>;
+
+    fn handles(&self) -> &[Var<'t, T>] {
+        self
+    }
+
+    fn each<X>(list: Vec<X>) -> Vec<X> {
+        list
+    }
+}
+
+/// The derivatives of one output with respect to everything it depends on.
+pub struct Gradients<'t, T: TensorLike> {
+    tape: &'t Tape<T>,
+    /// In recording order.
+    by_node: Vec<(NodeId, Var<'t, T>)>,
+}
+
+impl<'t, T: TensorLike> Gradients<'t, T> {
+    /// The derivative with respect to `x`, or `None` if the output does not depend on it.
+    pub fn get(&self, x: Var<'_, T>) -> Option<Var<'t, T>> {
+        let at = self.by_node.binary_search_by_key(&x.id, |&(id, _)| id).ok()?;
+        std::ptr::eq(self.tape, x.tape).then(|| self.by_node[at].1)
+    }
+
+    /// Every node that the output depends on with its derivative, in recording order.
+    pub fn iter(&self) -> impl Iterator<Item = (Var<'t, T>, Var<'t, T>)> + '_ {
+        self.by_node.iter().map(|&(id, derivative)| (Var { tape: self.tape, id }, derivative))
+    }
+}
+
+impl<T: TensorLike> std::fmt::Debug for Gradients<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter().map(|(x, dx)| (x.id, dx))).finish()
+    }
+}

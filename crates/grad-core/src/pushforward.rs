@@ -1,0 +1,92 @@
+//! Forward mode: one sweep over the subgraph, oldest node first, recorded.
+
+use smallvec::SmallVec;
+
+use crate::error::{Direction, Error, ErrorKind};
+use crate::op::Primal;
+use crate::pullback::error_here;
+use crate::shape::Shape;
+use crate::subgraph::Targets;
+use crate::tape::{Block, Tape};
+use crate::tensor::TensorLike;
+use crate::var::Var;
+
+impl<T: TensorLike> Tape<T> {
+    /// The Jacobian-vector product `J t` of `y`, for a tangent `t` of each input `x`: recorded, so
+    /// that it can be differentiated again, in either mode.
+    ///
+    /// # Errors
+    /// [`CotangentShape`](ErrorKind::CotangentShape) if a tangent is not shaped like its input;
+    /// [`Untracked`](ErrorKind::Untracked) if an input is a constant; the error of a void handle;
+    /// whatever goes wrong in a rule.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::new();
+    /// let x = tape.var(3.0);
+    /// let t = tape.constant(2.0);
+    /// assert_eq!(tape.jvp(x * x, [(x, t)])?.item()?, 12.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn jvp<'t>(
+        &'t self,
+        y: Var<'t, T>,
+        tangents: impl AsRef<[(Var<'t, T>, Var<'t, T>)]>,
+    ) -> Result<Var<'t, T>, Error> {
+        let (inputs, seeds): (Vec<_>, Vec<_>) = tangents.as_ref().iter().copied().unzip();
+        let targets = self.targets("jvp", y, &inputs)?;
+        for (&x, &t) in inputs.iter().zip(&seeds) {
+            self.check("jvp", t)?;
+            self.check_cotangent("jvp", x, &t.shape()?)?;
+        }
+        let start = self.len();
+        let graph = self.subgraph(y.id, Targets::These(&targets));
+        let mut tangents: Vec<Option<Var<'t, T>>> = vec![None; graph.steps.len()];
+        for (step, &seed) in graph.targets.iter().zip(&seeds) {
+            if let Some(step) = *step {
+                // An input that is given twice, or that depends on another, moves by the sum.
+                tangents[step] = Some(tangents[step].map_or(seed, |other| other + seed));
+            }
+        }
+        let mut derivatives = Vec::with_capacity(graph.steps.len());
+        for (at, step) in graph.steps.iter().enumerate() {
+            if let Some((op, location)) = self.op_at(step.id) {
+                let x_dot: SmallVec<[Option<Var<'t, T>>; 4]> =
+                    graph.inputs(step).map(|input| input.and_then(|at| tangents[at])).collect();
+                if x_dot.iter().any(Option::is_some) {
+                    let p = Primal { tape: self, home: self, node: step.id };
+                    let pushed = self.inheriting(location, || -> Result<_, Error> {
+                        let Some(t) = op.pushforward(&p, &x_dot) else { return Ok(tangents[at]) };
+                        let t = push_shape(op.name(), t, &p.y_shape())?;
+                        let sum = tangents[at].map_or(t, |seed| t + seed);
+                        sum.ok().map(|()| Some(sum))
+                    });
+                    tangents[at] =
+                        pushed.map_err(|error| error.in_sweep(Direction::Forward, op.name()))?;
+                }
+            }
+            derivatives.extend(tangents[at].map(|t| (step.id, t.id)));
+        }
+        let nodes = (start, self.len());
+        self.push_block(Block { direction: Direction::Forward, y: y.id, nodes, derivatives });
+        let y_dot = tangents.pop().flatten().unwrap_or_else(|| y.zeros_like());
+        y_dot.ok().map(|()| y_dot)
+    }
+}
+
+/// A tangent as a rule gave it, broadcast to the shape of the output.
+#[track_caller]
+fn push_shape<'t, T: TensorLike>(
+    op: &'static str,
+    t: Var<'t, T>,
+    shape: &Shape,
+) -> Result<Var<'t, T>, Error> {
+    let got = t.shape()?;
+    if got == *shape {
+        return Ok(t);
+    }
+    match got.expands_to(shape) {
+        true => Ok(t.expand(shape)),
+        false => Err(error_here(op, ErrorKind::RuleShape { expected: shape.clone(), got })),
+    }
+}

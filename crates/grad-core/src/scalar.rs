@@ -1,0 +1,111 @@
+//! `f64` as a tensor: 0-d only. The smallest backend, for documentation, tests and scalar programs.
+
+use std::fmt;
+
+use crate::error::Unsupported;
+use crate::tensor::{DType, TensorLike};
+
+/// What `f64` answers when asked for something that is not a scalar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ScalarError {
+    /// A shape other than `[]`.
+    NotAScalar {
+        /// The shape asked for.
+        shape: Vec<usize>,
+    },
+    /// A number of elements other than one.
+    Elements {
+        /// The number given.
+        got: usize,
+    },
+    /// A method that scalars do not have.
+    Unsupported(Unsupported),
+}
+
+impl fmt::Display for ScalarError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ScalarError::NotAScalar { shape } => {
+                write!(f, "the f64 backend holds scalars only, not shape {shape:?}")
+            }
+            ScalarError::Elements { got } => write!(f, "a scalar has one element, got {got}"),
+            ScalarError::Unsupported(unsupported) => unsupported.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ScalarError {}
+
+impl From<Unsupported> for ScalarError {
+    fn from(unsupported: Unsupported) -> Self {
+        ScalarError::Unsupported(unsupported)
+    }
+}
+
+/// 1 if true, else 0.
+#[inline]
+fn mask(condition: bool) -> Result<f64, ScalarError> {
+    Ok(f64::from(u8::from(condition)))
+}
+
+/// `value` if `shape` is `[]`.
+#[inline]
+fn scalar(value: f64, shape: &[usize]) -> Result<f64, ScalarError> {
+    match shape {
+        [] => Ok(value),
+        _ => Err(ScalarError::NotAScalar { shape: shape.to_vec() }),
+    }
+}
+
+/// Scalars have no axes, so reductions and permutations take none.
+#[inline]
+fn no_axes(value: f64, axes: &[usize]) -> Result<f64, ScalarError> {
+    scalar(value, axes)
+}
+
+#[rustfmt::skip] // One method a line: the whole backend on one screen.
+impl TensorLike for f64 {
+    type Error = ScalarError;
+
+    #[inline] fn shape(&self) -> &[usize] { &[] }
+    #[inline] fn dtype(&self) -> DType { DType::F64 }
+    #[inline] fn full(&self, shape: &[usize], value: f64) -> Result<f64, ScalarError> { scalar(value, shape) }
+    fn from_host(&self, shape: &[usize], data: &[f64]) -> Result<f64, ScalarError> {
+        match data {
+            [value] => scalar(*value, shape),
+            _ => Err(ScalarError::Elements { got: data.len() }),
+        }
+    }
+    fn to_host(&self) -> Result<Vec<f64>, ScalarError> { Ok(vec![*self]) }
+
+    #[inline] fn add(&self, rhs: &f64) -> Result<f64, ScalarError> { Ok(self + rhs) }
+    #[inline] fn sub(&self, rhs: &f64) -> Result<f64, ScalarError> { Ok(self - rhs) }
+    #[inline] fn mul(&self, rhs: &f64) -> Result<f64, ScalarError> { Ok(self * rhs) }
+    #[inline] fn div(&self, rhs: &f64) -> Result<f64, ScalarError> { Ok(self / rhs) }
+    fn pow(&self, rhs: &f64) -> Result<f64, ScalarError> { Ok(f64::powf(*self, *rhs)) }
+    fn lt(&self, rhs: &f64) -> Result<f64, ScalarError> { mask(self < rhs) }
+    fn eq(&self, rhs: &f64) -> Result<f64, ScalarError> { mask(self == rhs) }
+    fn select(&self, a: &f64, b: &f64) -> Result<f64, ScalarError> { Ok(if *self != 0.0 { *a } else { *b }) }
+    fn exp(&self) -> Result<f64, ScalarError> { Ok(f64::exp(*self)) }
+    fn ln(&self) -> Result<f64, ScalarError> { Ok(f64::ln(*self)) }
+    fn sin(&self) -> Result<f64, ScalarError> { Ok(f64::sin(*self)) }
+    fn cos(&self) -> Result<f64, ScalarError> { Ok(f64::cos(*self)) }
+    fn tanh(&self) -> Result<f64, ScalarError> { Ok(f64::tanh(*self)) }
+    fn sqrt(&self) -> Result<f64, ScalarError> { Ok(f64::sqrt(*self)) }
+    fn sum(&self, axes: &[usize]) -> Result<f64, ScalarError> { no_axes(*self, axes) }
+    fn max(&self, axes: &[usize]) -> Result<f64, ScalarError> { no_axes(*self, axes) }
+    fn reshape(&self, shape: &[usize]) -> Result<f64, ScalarError> { scalar(*self, shape) }
+    fn permute(&self, axes: &[usize]) -> Result<f64, ScalarError> { no_axes(*self, axes) }
+    fn expand(&self, shape: &[usize]) -> Result<f64, ScalarError> { scalar(*self, shape) }
+    fn matmul(&self, _: &f64) -> Result<f64, ScalarError> {
+        Err(Unsupported { op: "matmul", backend: "f64" }.into())
+    }
+
+    #[inline] fn neg(&self) -> Result<f64, ScalarError> { Ok(-self) }
+    #[inline] fn scale(&self, by: f64) -> Result<f64, ScalarError> { Ok(self * by) }
+    #[inline] fn shift(&self, by: f64) -> Result<f64, ScalarError> { Ok(self + by) }
+    fn powi(&self, exponent: i32) -> Result<f64, ScalarError> { Ok(f64::powi(*self, exponent)) }
+    #[inline] fn mul_or_zero(&self, p: &f64) -> Result<f64, ScalarError> { Ok(if *self == 0.0 { 0.0 } else { self * p }) }
+    #[inline] fn sum_to(&self, shape: &[usize]) -> Result<f64, ScalarError> { scalar(*self, shape) }
+}

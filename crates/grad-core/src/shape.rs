@@ -1,0 +1,307 @@
+//! Shapes, axes and slices: plain data, checked for overflow, shared by the engine and the backends.
+
+use std::fmt;
+use std::ops::Deref;
+
+use smallvec::SmallVec;
+
+use crate::error::ErrorKind;
+
+/// More elements than this no tensor may have: sixteen bytes each would not fit the address space.
+const MAX_ELEMENTS: usize = isize::MAX as usize / 16;
+
+/// The sizes of a tensor's axes, outermost first; `[]` is a scalar (0-d).
+///
+/// Up to four axes are stored in place, so making one allocates nothing.
+///
+/// ```
+/// use grad_core::Shape;
+///
+/// let shape = Shape::from([2, 3]);
+/// assert_eq!(shape.rank(), 2);
+/// assert_eq!(shape.n_elements(), Some(6));
+/// assert_eq!(shape.to_string(), "[2, 3]");
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Shape(SmallVec<[usize; 4]>);
+
+impl Shape {
+    /// The shape of a scalar, `[]`.
+    #[inline]
+    pub fn scalar() -> Self {
+        Shape(SmallVec::new())
+    }
+
+    /// The number of axes.
+    #[inline]
+    pub fn rank(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The number of elements, or `None` where no tensor can be that large.
+    ///
+    /// An axis of size zero makes the product zero, but the other axes must still fit, as in NumPy.
+    #[inline]
+    pub fn n_elements(&self) -> Option<usize> {
+        n_elements(self)
+    }
+
+    /// The shape that `self` and `other` broadcast to by NumPy's rule, or `None`.
+    ///
+    /// Axes are aligned at the last one; a missing axis or one of size 1 stretches.
+    ///
+    /// ```
+    /// use grad_core::Shape;
+    ///
+    /// let (a, b) = (Shape::from([4, 1]), Shape::from([3]));
+    /// assert_eq!(a.broadcast(&b), Some(Shape::from([4, 3])));
+    /// assert_eq!(Shape::from([2]).broadcast(&[3]), None);
+    /// ```
+    #[inline]
+    pub fn broadcast(&self, other: &[usize]) -> Option<Shape> {
+        if **self == *other {
+            return Some(self.clone());
+        }
+        let rank = self.rank().max(other.len());
+        let size = |shape: &[usize], axis: usize| {
+            (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis])
+        };
+        (0..rank)
+            .map(|axis| match (size(self, axis), size(other, axis)) {
+                (a, b) if a == b => Some(a),
+                (1, b) => Some(b),
+                (a, 1) => Some(a),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// True if a tensor of this shape broadcasts to `target`.
+    pub fn expands_to(&self, target: &[usize]) -> bool {
+        self.broadcast(target).is_some_and(|shape| *shape == *target)
+    }
+
+    /// This shape without `axes`, which are sorted and in range.
+    pub fn without(&self, axes: &[usize]) -> Shape {
+        self.iter().enumerate().filter(|(axis, _)| !axes.contains(axis)).map(|(_, &n)| n).collect()
+    }
+
+    /// This shape with the sizes of `axes` set to 1.
+    pub fn keeping(&self, axes: &[usize]) -> Shape {
+        self.iter().enumerate().map(|(axis, &n)| if axes.contains(&axis) { 1 } else { n }).collect()
+    }
+
+    /// The steps, in elements, between neighbors along each axis of a row-major array.
+    pub fn row_major_strides(&self) -> Vec<usize> {
+        let mut strides = vec![1usize; self.rank()];
+        for axis in (1..self.rank()).rev() {
+            strides[axis - 1] = strides[axis].saturating_mul(self[axis]);
+        }
+        strides
+    }
+
+    /// Self, unless it has more elements than a tensor can.
+    pub(crate) fn checked(self) -> Result<Shape, ErrorKind> {
+        match self.n_elements() {
+            Some(_) => Ok(self),
+            None => Err(ErrorKind::TooLarge { shape: self }),
+        }
+    }
+}
+
+/// The number of elements of `shape`, or `None` where no tensor can be that large.
+#[inline]
+pub fn n_elements(shape: &[usize]) -> Option<usize> {
+    let mut non_zero = 1usize;
+    let mut any_zero = false;
+    for &n in shape {
+        any_zero |= n == 0;
+        non_zero = non_zero.checked_mul(n.max(1)).filter(|&n| n <= MAX_ELEMENTS)?;
+    }
+    Some(if any_zero { 0 } else { non_zero })
+}
+
+impl Deref for Shape {
+    type Target = [usize];
+
+    #[inline]
+    fn deref(&self) -> &[usize] {
+        &self.0
+    }
+}
+
+impl From<&[usize]> for Shape {
+    #[inline]
+    fn from(sizes: &[usize]) -> Self {
+        Shape(SmallVec::from_slice(sizes))
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Shape {
+    fn from(sizes: [usize; N]) -> Self {
+        Shape::from(&sizes[..])
+    }
+}
+
+impl<const N: usize> From<&[usize; N]> for Shape {
+    fn from(sizes: &[usize; N]) -> Self {
+        Shape::from(&sizes[..])
+    }
+}
+
+impl From<Vec<usize>> for Shape {
+    fn from(sizes: Vec<usize>) -> Self {
+        Shape(SmallVec::from_vec(sizes))
+    }
+}
+
+impl From<&Shape> for Shape {
+    fn from(shape: &Shape) -> Self {
+        shape.clone()
+    }
+}
+
+impl From<usize> for Shape {
+    fn from(size: usize) -> Self {
+        Shape::from([size])
+    }
+}
+
+impl FromIterator<usize> for Shape {
+    fn from_iter<I: IntoIterator<Item = usize>>(sizes: I) -> Self {
+        Shape(sizes.into_iter().collect())
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &self[..])
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Axes as a caller names them: negative ones count from the end.
+///
+/// Made from one `isize`, an array or a slice of them: `x.sum_axes(0)`, `x.sum_axes([0, -1])`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Axes(SmallVec<[isize; 4]>);
+
+impl Axes {
+    /// The axes of a tensor of the given rank that these name, in the order given.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AxisOutOfRange`]; [`ErrorKind::RepeatedAxis`] if two name the same one.
+    pub fn resolve(&self, rank: usize) -> Result<SmallVec<[usize; 4]>, ErrorKind> {
+        let mut axes = SmallVec::with_capacity(self.0.len());
+        for &axis in &self.0 {
+            let from_end = if axis < 0 { rank as isize } else { 0 };
+            let resolved = axis.checked_add(from_end).and_then(|axis| usize::try_from(axis).ok());
+            match resolved.filter(|&axis| axis < rank) {
+                None => return Err(ErrorKind::AxisOutOfRange { axis, rank }),
+                Some(resolved) if axes.contains(&resolved) => {
+                    return Err(ErrorKind::RepeatedAxis { axis });
+                }
+                Some(resolved) => axes.push(resolved),
+            }
+        }
+        Ok(axes)
+    }
+
+    /// As [`Axes::resolve`], in ascending order.
+    pub(crate) fn resolve_sorted(&self, rank: usize) -> Result<SmallVec<[usize; 4]>, ErrorKind> {
+        let mut axes = self.resolve(rank)?;
+        axes.sort_unstable();
+        Ok(axes)
+    }
+}
+
+impl Deref for Axes {
+    type Target = [isize];
+
+    fn deref(&self) -> &[isize] {
+        &self.0
+    }
+}
+
+impl From<isize> for Axes {
+    fn from(axis: isize) -> Self {
+        Axes(SmallVec::from_slice(&[axis]))
+    }
+}
+
+impl From<&[isize]> for Axes {
+    fn from(axes: &[isize]) -> Self {
+        Axes(SmallVec::from_slice(axes))
+    }
+}
+
+impl<const N: usize> From<[isize; N]> for Axes {
+    fn from(axes: [isize; N]) -> Self {
+        Axes::from(&axes[..])
+    }
+}
+
+impl<const N: usize> From<&[isize; N]> for Axes {
+    fn from(axes: &[isize; N]) -> Self {
+        Axes::from(&axes[..])
+    }
+}
+
+/// Every `step`-th index of one axis from `start` up to, not including, `stop`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slice {
+    /// The first index.
+    pub start: usize,
+    /// One past the last index; at most the size of the axis.
+    pub stop: usize,
+    /// The distance between indices, at least 1.
+    pub step: usize,
+}
+
+impl Slice {
+    /// All of an axis of size `n`.
+    pub fn all(n: usize) -> Self {
+        Slice { start: 0, stop: n, step: 1 }
+    }
+
+    /// How many indices there are.
+    pub fn size(&self) -> usize {
+        self.stop.saturating_sub(self.start).div_ceil(self.step.max(1))
+    }
+
+    /// The shape of `slices` of a tensor of `shape`, one slice an axis.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadSlice`] where a step is zero, a slice leaves its axis, or their number is
+    /// not the rank.
+    pub fn shape_of(slices: &[Slice], shape: &Shape) -> Result<Shape, ErrorKind> {
+        let fits = |(slice, &n): (&Slice, &usize)| {
+            slice.step > 0 && slice.start <= slice.stop && slice.stop <= n
+        };
+        if slices.len() != shape.rank() || !slices.iter().zip(shape.iter()).all(fits) {
+            return Err(ErrorKind::BadSlice { slices: slices.to_vec(), shape: shape.clone() });
+        }
+        Ok(slices.iter().map(Slice::size).collect())
+    }
+}
+
+impl fmt::Display for Slice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}..{}", self.start, self.stop)?;
+        if self.step != 1 {
+            write!(f, " by {}", self.step)?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a list as `[a, b]`, with `Display` of its items.
+pub(crate) fn list<I: IntoIterator<Item: fmt::Display>>(items: I) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    format!("[{}]", items.join(", "))
+}

@@ -1,0 +1,302 @@
+//! `TensorLike`: what the engine needs of a tensor, and the smallest tensor there is, `f64`.
+//!
+//! Implement the required methods and everything works; override provided ones where your library
+//! is faster or more accurate; implement the optional ones you have. The conformance tests compare
+//! overrides with the definitions given here.
+
+use std::fmt;
+
+use crate::error::Unsupported;
+use crate::shape::Slice;
+
+/// A tensor that the engine can differentiate through.
+///
+/// Promises that a backend makes:
+///
+/// * `clone` is O(1), and a tensor's value never changes: methods return new tensors.
+/// * Binary operations broadcast by NumPy's rule.
+/// * Masks are tensors of 0 and 1 with the same dtype.
+/// * Constants come as `f64` and are rounded once, to the dtype of the tensor.
+/// * Called with shapes, axes or dtypes that do not fit, a method returns an error; it does not
+///   panic. (The engine checks all of these first, so that every backend gives the same messages.)
+/// * Axis lists are in range and without repetition; those of reductions are sorted.
+pub trait TensorLike: Clone + fmt::Debug + 'static {
+    /// What the backend answers when it fails. `From<Unsupported>` serves the optional methods.
+    type Error: std::error::Error + From<Unsupported> + Send + Sync + 'static;
+
+    // ---------------------------------------------------------------- required
+
+    /// The sizes of the axes, outermost first.
+    fn shape(&self) -> &[usize];
+
+    /// The type of the elements: a fact of run time.
+    fn dtype(&self) -> DType;
+
+    /// A tensor of `shape` with every element `value`, on the device and of the dtype of `self`.
+    fn full(&self, shape: &[usize], value: f64) -> Result<Self, Self::Error>;
+
+    /// A tensor of `shape` with the row-major elements `data`, placed as by [`TensorLike::full`].
+    fn from_host(&self, shape: &[usize], data: &[f64]) -> Result<Self, Self::Error>;
+
+    /// The elements in row-major order.
+    fn to_host(&self) -> Result<Vec<f64>, Self::Error>;
+
+    /// `x + y`, broadcasting.
+    fn add(&self, rhs: &Self) -> Result<Self, Self::Error>;
+
+    /// `x − y`, broadcasting.
+    fn sub(&self, rhs: &Self) -> Result<Self, Self::Error>;
+
+    /// `x · y` elementwise, broadcasting.
+    fn mul(&self, rhs: &Self) -> Result<Self, Self::Error>;
+
+    /// `x / y` by IEEE 754, broadcasting.
+    fn div(&self, rhs: &Self) -> Result<Self, Self::Error>;
+
+    /// `xʸ`, broadcasting, with the special cases of C's `pow`: `x⁰ = 1` for every x.
+    fn pow(&self, rhs: &Self) -> Result<Self, Self::Error>;
+
+    /// 1 where `x < y`, else 0; broadcasting. Comparisons with NaN are 0.
+    fn lt(&self, rhs: &Self) -> Result<Self, Self::Error>;
+
+    /// 1 where `x = y`, else 0; broadcasting. Comparisons with NaN are 0.
+    fn eq(&self, rhs: &Self) -> Result<Self, Self::Error>;
+
+    /// `a` where this mask is not 0, else `b`; broadcasting all three.
+    fn select(&self, a: &Self, b: &Self) -> Result<Self, Self::Error>;
+
+    /// `eˣ`.
+    fn exp(&self) -> Result<Self, Self::Error>;
+
+    /// The natural logarithm.
+    fn ln(&self) -> Result<Self, Self::Error>;
+
+    /// The sine of an angle in radians.
+    fn sin(&self) -> Result<Self, Self::Error>;
+
+    /// The cosine of an angle in radians.
+    fn cos(&self) -> Result<Self, Self::Error>;
+
+    /// The hyperbolic tangent.
+    fn tanh(&self) -> Result<Self, Self::Error>;
+
+    /// The square root; NaN below zero.
+    fn sqrt(&self) -> Result<Self, Self::Error>;
+
+    /// The sum over `axes`, which are dropped; over no axes, the tensor itself.
+    fn sum(&self, axes: &[usize]) -> Result<Self, Self::Error>;
+
+    /// The largest element over `axes`, which are dropped; NaN where there is one.
+    fn max(&self, axes: &[usize]) -> Result<Self, Self::Error>;
+
+    /// The same elements in row-major order under another shape.
+    fn reshape(&self, shape: &[usize]) -> Result<Self, Self::Error>;
+
+    /// The axes in another order: axis `i` of the result is axis `axes[i]`.
+    fn permute(&self, axes: &[usize]) -> Result<Self, Self::Error>;
+
+    /// The tensor broadcast to `shape`.
+    fn expand(&self, shape: &[usize]) -> Result<Self, Self::Error>;
+
+    /// The matrix product over the last two axes; both ranks are at least 2; leading axes
+    /// broadcast.
+    fn matmul(&self, rhs: &Self) -> Result<Self, Self::Error>;
+
+    // ---------------------------------------------------------------- provided
+
+    /// A scalar of this tensor's dtype and device.
+    fn scalar(&self, value: f64) -> Result<Self, Self::Error> {
+        self.full(&[], value)
+    }
+
+    /// `−x`.
+    fn neg(&self) -> Result<Self, Self::Error> {
+        self.scale(-1.0)
+    }
+
+    /// `x · by`.
+    fn scale(&self, by: f64) -> Result<Self, Self::Error> {
+        self.mul(&self.scalar(by)?)
+    }
+
+    /// `x + by`.
+    fn shift(&self, by: f64) -> Result<Self, Self::Error> {
+        self.add(&self.scalar(by)?)
+    }
+
+    /// `1 / x`.
+    fn recip(&self) -> Result<Self, Self::Error> {
+        self.scalar(1.0)?.div(self)
+    }
+
+    /// `xᵉ` for a constant exponent.
+    fn powf(&self, exponent: f64) -> Result<Self, Self::Error> {
+        self.pow(&self.scalar(exponent)?)
+    }
+
+    /// `xⁿ` for a whole exponent.
+    fn powi(&self, exponent: i32) -> Result<Self, Self::Error> {
+        self.powf(f64::from(exponent))
+    }
+
+    /// `|x|`.
+    fn abs(&self) -> Result<Self, Self::Error> {
+        self.lt(&self.scalar(0.0)?)?.select(&self.neg()?, self)
+    }
+
+    /// −1, 0 or 1 by the sign of x; 0 for NaN.
+    fn sign(&self) -> Result<Self, Self::Error> {
+        let zero = self.scalar(0.0)?;
+        zero.lt(self)?.sub(&self.lt(&zero)?)
+    }
+
+    /// `max(x, 0)`; NaN stays NaN.
+    fn relu(&self) -> Result<Self, Self::Error> {
+        let zero = self.scalar(0.0)?;
+        self.lt(&zero)?.select(&zero, self)
+    }
+
+    /// The larger of x and y, broadcasting; NaN where either is.
+    fn maximum(&self, rhs: &Self) -> Result<Self, Self::Error> {
+        let larger = self.lt(rhs)?.select(rhs, self)?;
+        rhs.eq(rhs)?.select(&larger, rhs)
+    }
+
+    /// The smaller of x and y, broadcasting; NaN where either is.
+    fn minimum(&self, rhs: &Self) -> Result<Self, Self::Error> {
+        let smaller = rhs.lt(self)?.select(rhs, self)?;
+        rhs.eq(rhs)?.select(&smaller, rhs)
+    }
+
+    /// 1 where `x ≤ y`, else 0; broadcasting. Comparisons with NaN are 0.
+    fn le(&self, rhs: &Self) -> Result<Self, Self::Error> {
+        self.lt(rhs)?.add(&self.eq(rhs)?)
+    }
+
+    /// 1 where `x ≠ y`, else 0; broadcasting. Comparisons with NaN are 1.
+    fn ne(&self, rhs: &Self) -> Result<Self, Self::Error> {
+        let equal = self.eq(rhs)?;
+        equal.scalar(1.0)?.sub(&equal)
+    }
+
+    /// 0 where `self` is 0, even against an infinity or NaN, else `self · p`; broadcasting.
+    ///
+    /// The product of a cotangent with a partial derivative that may be infinite: what has no
+    /// influence gets no gradient.
+    fn mul_or_zero(&self, p: &Self) -> Result<Self, Self::Error> {
+        let zero = self.scalar(0.0)?;
+        self.eq(&zero)?.select(&zero, &self.mul(p)?)
+    }
+
+    /// The smallest element over `axes`, which are dropped; NaN where there is one.
+    fn min(&self, axes: &[usize]) -> Result<Self, Self::Error> {
+        self.neg()?.max(axes)?.neg()
+    }
+
+    /// The mean over `axes`, which are dropped; NaN over no elements.
+    fn mean(&self, axes: &[usize]) -> Result<Self, Self::Error> {
+        let n: f64 =
+            axes.iter().filter_map(|&axis| self.shape().get(axis)).map(|&n| n as f64).product();
+        let sum = self.sum(axes)?;
+        sum.div(&sum.scalar(n)?)
+    }
+
+    /// The sum of all that broadcasting to `self` would have copied from a tensor of `shape`: the
+    /// transpose of [`TensorLike::expand`].
+    fn sum_to(&self, shape: &[usize]) -> Result<Self, Self::Error> {
+        let axes = stretched_axes(shape, self.shape());
+        self.sum(&axes)?.reshape(shape)
+    }
+
+    /// `self + rhs` of the same shape; takes `self`, so that a backend may add in place where it
+    /// holds the only reference.
+    fn accumulate(self, rhs: &Self) -> Result<Self, Self::Error> {
+        self.add(rhs)
+    }
+
+    // ---------------------------------------------------------------- optional
+
+    /// Part of the tensor, one slice an axis.
+    fn slice(&self, slices: &[Slice]) -> Result<Self, Self::Error> {
+        let _ = slices;
+        Err(unsupported::<Self>("slice"))
+    }
+
+    /// Zeros of `shape` with this tensor at `slices`: the transpose of [`TensorLike::slice`].
+    fn unslice(&self, shape: &[usize], slices: &[Slice]) -> Result<Self, Self::Error> {
+        let _ = (shape, slices);
+        Err(unsupported::<Self>("unslice"))
+    }
+
+    /// The sub-tensors along `axis` at the places in `index`, in that order.
+    fn index_select(&self, axis: usize, index: &[usize]) -> Result<Self, Self::Error> {
+        let _ = (axis, index);
+        Err(unsupported::<Self>("index_select"))
+    }
+
+    /// Zeros, of size `size` along `axis`, to which sub-tensor `i` of this tensor is added at place
+    /// `index[i]`: the transpose of [`TensorLike::index_select`].
+    fn index_add(&self, axis: usize, index: &[usize], size: usize) -> Result<Self, Self::Error> {
+        let _ = (axis, index, size);
+        Err(unsupported::<Self>("index_add"))
+    }
+}
+
+/// The error of an optional method that backend `T` leaves out.
+fn unsupported<T: TensorLike>(op: &'static str) -> T::Error {
+    Unsupported { op, backend: std::any::type_name::<T>() }.into()
+}
+
+/// The axes of `to` along which a tensor of shape `from` is repeated when it broadcasts to `to`.
+pub fn stretched_axes(from: &[usize], to: &[usize]) -> Vec<usize> {
+    let missing = to.len().saturating_sub(from.len());
+    (0..to.len())
+        .filter(|&axis| axis < missing || (from[axis - missing] == 1 && to[axis] != 1))
+        .collect()
+}
+
+/// The type of a tensor's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DType {
+    /// 16 bits, 8 of them exponent.
+    BF16,
+    /// IEEE 754 binary16.
+    F16,
+    /// IEEE 754 binary32.
+    F32,
+    /// IEEE 754 binary64.
+    F64,
+    /// Anything that has no derivatives, by its name.
+    Other(&'static str),
+}
+
+impl DType {
+    /// True for the types that have derivatives.
+    pub fn is_float(self) -> bool {
+        !matches!(self, DType::Other(_))
+    }
+
+    /// The distance from 1 to the next number; 1 for types without derivatives.
+    pub fn epsilon(self) -> f64 {
+        match self {
+            DType::BF16 => 0.007_812_5,    // 2⁻⁷
+            DType::F16 => 0.000_976_562_5, // 2⁻¹⁰
+            DType::F32 => f64::from(f32::EPSILON),
+            DType::F64 => f64::EPSILON,
+            DType::Other(_) => 1.0,
+        }
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DType::BF16 => "bf16",
+            DType::F16 => "f16",
+            DType::F32 => "f32",
+            DType::F64 => "f64",
+            DType::Other(name) => name,
+        })
+    }
+}

@@ -1,0 +1,6 @@
+//! x
+use crate::tensor::TensorLike;
+/// x
+pub fn format_tensor<T: TensorLike>(_: &T) -> String {
+    String::new()
+}

@@ -1,0 +1,265 @@
+//! `Var`: the `Copy` handle that user code and rules calculate with.
+
+use std::fmt;
+use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
+
+use crate::error::{Error, ErrorKind};
+use crate::op::{Op, OpRef};
+use crate::shape::Shape;
+use crate::tape::{NodeId, Tape};
+use crate::tensor::{DType, TensorLike};
+use crate::trace::format_tensor;
+
+/// A value on a tape: a reference to the tape and the number of a node.
+///
+/// Handles are `Copy`, so code reads as mathematics: `((a + b) * b).sum()`. What each operation
+/// computes, its derivative and its corner cases are in its documentation below.
+///
+/// # Errors are deferred
+///
+/// An operation that fails returns a *void* handle, which carries the error; operations on void
+/// handles are void; the error comes out of the first method that returns a `Result`.
+///
+/// ```
+/// use grad_core::Tape;
+///
+/// let tape = Tape::new();
+/// let x = tape.var(2.0);
+/// let y = x.expand([3]) * x; // the f64 backend holds scalars only
+/// assert!(y.value().unwrap_err().to_string().starts_with("expand: the backend failed"));
+/// ```
+pub struct Var<'t, T: TensorLike> {
+    pub(crate) tape: &'t Tape<T>,
+    pub(crate) id: NodeId,
+}
+
+impl<T: TensorLike> Clone for Var<'_, T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: TensorLike> Copy for Var<'_, T> {}
+
+impl<'t, T: TensorLike> Var<'t, T> {
+    /// The tensor. O(1).
+    ///
+    /// # Errors
+    /// Of this and the following methods: the error that a void handle carries.
+    pub fn value(self) -> Result<T, Error> {
+        self.ok().map(|()| self.tape.value(self.id))
+    }
+
+    /// The one element of a tensor that has one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotOneElement`].
+    #[track_caller]
+    pub fn item(self) -> Result<f64, Error> {
+        match self.to_host()?[..] {
+            [item] => Ok(item),
+            _ => Err(self.error("item", ErrorKind::NotOneElement { shape: self.shape()? })),
+        }
+    }
+
+    /// The elements in row-major order.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Backend`] if the device cannot be read.
+    #[track_caller]
+    pub fn to_host(self) -> Result<Vec<f64>, Error> {
+        let backend = |error| ErrorKind::Backend(std::sync::Arc::new(error));
+        self.value()?.to_host().map_err(|error| self.error("to_host", backend(error)))
+    }
+
+    /// The shape.
+    pub fn shape(self) -> Result<Shape, Error> {
+        self.ok().map(|()| self.tape.shape(self.id))
+    }
+
+    /// The type of the elements.
+    pub fn dtype(self) -> Result<DType, Error> {
+        self.value().map(|value| value.dtype())
+    }
+
+    /// The tape.
+    pub fn tape(self) -> &'t Tape<T> {
+        self.tape
+    }
+
+    /// The place on the tape; of a void handle, of the error among the tape's errors.
+    pub fn id(self) -> NodeId {
+        self.id
+    }
+
+    /// True for a variable and for what was computed from one by differentiable operations.
+    #[inline]
+    pub fn is_tracked(self) -> bool {
+        !self.id.is_void() && self.tape.inner.borrow().nodes[self.id.index()].tracked
+    }
+
+    /// True if the handle carries an error in place of a value.
+    pub fn is_void(self) -> bool {
+        self.id.is_void()
+    }
+
+    /// The error of a void handle.
+    pub(crate) fn ok(self) -> Result<(), Error> {
+        match self.id.is_void() {
+            true => Err(self.tape.error(self.id)),
+            false => Ok(()),
+        }
+    }
+
+    /// Gives the node a name for traces; a later name replaces an earlier one.
+    ///
+    /// Names are labels: they change no computed value, and two nodes may have the same.
+    pub fn named(self, name: &str) -> Self {
+        if !self.id.is_void() {
+            self.tape.inner.borrow_mut().names.push((self.id, name.into()));
+        }
+        self
+    }
+
+    #[track_caller]
+    fn error(self, op: &'static str, kind: ErrorKind) -> Error {
+        Error::new(op, kind, std::panic::Location::caller())
+    }
+
+    // How the operations in `ops` come onto the tape.
+
+    /// Applies an operation without parameters to this handle.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn unary(self, op: &'static dyn Op<T>) -> Self {
+        self.tape.record(OpRef::Static(op), [self])
+    }
+
+    /// Applies an operation without parameters to this handle and another operand.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn binary(self, op: &'static dyn Op<T>, y: impl Operand<'t, T>) -> Self {
+        self.tape.record(OpRef::Static(op), [self, y.beside(self)])
+    }
+
+    /// Applies an operation with parameters to this handle.
+    #[track_caller]
+    pub(crate) fn with(self, op: impl Op<T> + 'static) -> Self {
+        self.tape.apply(op, &[self])
+    }
+
+    /// Void, for parameters that `check` finds wrong before there is an operation.
+    #[track_caller]
+    pub(crate) fn void(self, op: &'static str, kind: ErrorKind) -> Self {
+        if self.id.is_void() { self } else { self.tape.void(op, kind) }
+    }
+}
+
+/// What stands beside a handle in an operation: another handle, or a number, which becomes a
+/// constant of the handle's dtype.
+pub trait Operand<'t, T: TensorLike> {
+    /// The operand as a handle on the tape of `x`.
+    #[track_caller]
+    fn beside(self, x: Var<'t, T>) -> Var<'t, T>;
+}
+
+impl<'t, T: TensorLike> Operand<'t, T> for Var<'t, T> {
+    #[inline]
+    fn beside(self, _: Var<'t, T>) -> Var<'t, T> {
+        self
+    }
+}
+
+impl<'t, T: TensorLike> Operand<'t, T> for f64 {
+    #[track_caller]
+    fn beside(self, x: Var<'t, T>) -> Var<'t, T> {
+        x.tape.full(x, &Shape::scalar(), self)
+    }
+}
+
+impl<T: TensorLike> fmt::Display for Var<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.value() {
+            Ok(value) => f.write_str(&format_tensor(&value)),
+            Err(error) => write!(f, "void ({error})"),
+        }
+    }
+}
+
+impl<T: TensorLike> fmt::Debug for Var<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.value() {
+            Ok(value) => {
+                let shape = Shape::from(value.shape());
+                write!(f, "Var({:?}, {shape}, {})", self.id, format_tensor(&value))
+            }
+            Err(error) => write!(f, "Var(void: {error})"),
+        }
+    }
+}
+
+impl<'t, T: TensorLike> Neg for Var<'t, T> {
+    type Output = Self;
+
+    #[track_caller]
+    fn neg(self) -> Self {
+        Var::neg(self)
+    }
+}
+
+/// An operator between handles, and between a handle and a number on either side.
+// The formulas are pasted, not called: a closure would hide the user's line.
+macro_rules! operator {
+    ($trait:ident $method:ident, $assign:ident $assign_method:ident,
+     ($x:ident, $n:ident) => $by_number:expr, $of_number:expr) => {
+        impl<'t, T: TensorLike> $trait for Var<'t, T> {
+            type Output = Self;
+
+            #[track_caller]
+            #[inline]
+            fn $method(self, rhs: Self) -> Self {
+                Var::$method(self, rhs)
+            }
+        }
+
+        impl<'t, T: TensorLike> $trait<f64> for Var<'t, T> {
+            type Output = Self;
+
+            #[track_caller]
+            fn $method(self, $n: f64) -> Self {
+                let $x = self;
+                $by_number
+            }
+        }
+
+        impl<'t, T: TensorLike> $trait<Var<'t, T>> for f64 {
+            type Output = Var<'t, T>;
+
+            #[track_caller]
+            fn $method(self, $x: Var<'t, T>) -> Var<'t, T> {
+                let $n = self;
+                $of_number
+            }
+        }
+
+        impl<'t, T: TensorLike> $assign for Var<'t, T> {
+            #[track_caller]
+            fn $assign_method(&mut self, rhs: Self) {
+                *self = Var::$method(*self, rhs);
+            }
+        }
+
+        impl<'t, T: TensorLike> $assign<f64> for Var<'t, T> {
+            #[track_caller]
+            fn $assign_method(&mut self, rhs: f64) {
+                *self = $trait::$method(*self, rhs);
+            }
+        }
+    };
+}
+
+operator!(Add add, AddAssign add_assign, (x, n) => x.shift(n), x.shift(n));
+operator!(Sub sub, SubAssign sub_assign, (x, n) => x.shift(-n), Var::neg(x).shift(n));
+operator!(Mul mul, MulAssign mul_assign, (x, n) => x.scale(n), x.scale(n));
+operator!(Div div, DivAssign div_assign, (x, n) => Var::div(x, n), Var::div(n.beside(x), x));
