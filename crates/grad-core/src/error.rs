@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::shape::{Shape, Slice, list};
 use crate::tensor::DType;
+use crate::view::Mode;
 
 /// Why an operation or a sweep could not be carried out.
 ///
@@ -21,14 +22,7 @@ struct Inner {
     kind: ErrorKind,
     op: &'static str,
     location: &'static Location<'static>,
-    sweep: Option<(Direction, &'static str)>,
-}
-
-/// What a sweep does with a node's rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Back,
-    Forward,
+    sweep: Option<(Mode, &'static str)>,
 }
 
 impl Error {
@@ -43,9 +37,9 @@ impl Error {
 
     /// The same error, found while a sweep ran the rule of a node of operation `op`.
     #[cold]
-    pub(crate) fn in_sweep(self, direction: Direction, op: &'static str) -> Self {
+    pub(crate) fn in_sweep(self, mode: Mode, op: &'static str) -> Self {
         let inner = &*self.0;
-        let sweep = inner.sweep.or(Some((direction, op)));
+        let sweep = inner.sweep.or(Some((mode, op)));
         Error(Arc::new(Inner { kind: inner.kind.clone(), sweep, ..*inner }))
     }
 
@@ -70,8 +64,8 @@ impl fmt::Display for Error {
         let Inner { kind, op, location, sweep } = &*self.0;
         write!(f, "{op}: {kind}, at {location}")?;
         match sweep {
-            Some((Direction::Back, pulled)) => write!(f, ", while pulling back {pulled}"),
-            Some((Direction::Forward, pushed)) => write!(f, ", while pushing forward {pushed}"),
+            Some((Mode::Reverse, pulled)) => write!(f, ", while pulling back {pulled}"),
+            Some((Mode::Forward, pushed)) => write!(f, ", while pushing forward {pushed}"),
             None => Ok(()),
         }
     }

@@ -15,6 +15,7 @@ mod tape;
 mod tensor;
 pub mod trace;
 mod var;
+pub mod view;
 
 pub use error::{Error, ErrorKind, Unsupported};
 pub use op::{Op, Primal};

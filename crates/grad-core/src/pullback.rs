@@ -13,13 +13,14 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::error::{Direction, Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 use crate::op::{OpRef, Primal};
 use crate::shape::Shape;
 use crate::subgraph::{Subgraph, Targets};
-use crate::tape::{Block, NodeId, Tape};
+use crate::tape::{NodeId, Tape};
 use crate::tensor::TensorLike;
 use crate::var::Var;
+use crate::view::{Mode, Sweep};
 
 impl<T: TensorLike> Tape<T> {
     /// The gradient of `y`, which has one element, with respect to handles `wrt`: recorded, so
@@ -33,7 +34,7 @@ impl<T: TensorLike> Tape<T> {
     /// `wrt`; the error of a void handle; whatever goes wrong in a rule.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let (x, y) = (tape.var(2.0), tape.var(3.0));
     /// let [dx, dy] = tape.grad(x * x * y, [x, y])?;
     /// assert_eq!((dx.item()?, dy.item()?), (12.0, 4.0));
@@ -264,8 +265,8 @@ impl<T: TensorLike> Tape<T> {
         let both = graph.steps.iter().zip(cts).filter_map(|(step, ct)| Some((step.id, (*ct)?.id)));
         let (ops, leaves): (Vec<_>, Vec<_>) = both.partition(|&(id, _)| self.is_op(id));
         let derivatives = ops.into_iter().rev().chain(leaves).collect();
-        let nodes = (start, self.len());
-        self.push_block(Block { direction: Direction::Back, y: y.id, nodes, derivatives });
+        let nodes = start..self.len();
+        self.push_sweep(Sweep { mode: Mode::Reverse, y: y.id, nodes, derivatives });
     }
 }
 
@@ -292,7 +293,7 @@ pub(crate) fn vjp_unlisted<'t, T: TensorLike>(
 type Swept<C> = (Subgraph, Vec<Option<C>>);
 
 /// How a sweep calculates.
-trait Mode<'t, T: TensorLike> {
+trait Calculus<'t, T: TensorLike> {
     /// A cotangent between nodes.
     type Ct: Clone;
 
@@ -319,7 +320,7 @@ struct Recorded<'t, T: TensorLike> {
     tape: &'t Tape<T>,
 }
 
-impl<'t, T: TensorLike> Mode<'t, T> for Recorded<'t, T> {
+impl<'t, T: TensorLike> Calculus<'t, T> for Recorded<'t, T> {
     type Ct = Var<'t, T>;
 
     const KEEPS_ALL: bool = true;
@@ -348,7 +349,7 @@ struct Plain<'t, T: TensorLike> {
     scratch: &'t Tape<T>,
 }
 
-impl<'t, T: TensorLike> Mode<'t, T> for Plain<'t, T> {
+impl<'t, T: TensorLike> Calculus<'t, T> for Plain<'t, T> {
     type Ct = T;
 
     const KEEPS_ALL: bool = false;
@@ -382,13 +383,13 @@ impl<'t, T: TensorLike> Mode<'t, T> for Plain<'t, T> {
 }
 
 /// The reverse sweep.
-fn sweep<'t, T: TensorLike, M: Mode<'t, T>>(
+fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
     home: &'t Tape<T>,
     graph: &Subgraph,
-    mode: &M,
-    seed: M::Ct,
-) -> Result<Vec<Option<M::Ct>>, Error> {
-    let mut cts: Vec<Option<M::Ct>> = vec![None; graph.steps.len()];
+    calculus: &C,
+    seed: C::Ct,
+) -> Result<Vec<Option<C::Ct>>, Error> {
+    let mut cts: Vec<Option<C::Ct>> = vec![None; graph.steps.len()];
     if let Some(last) = cts.last_mut() {
         // y is the youngest of its ancestors.
         *last = Some(seed);
@@ -399,34 +400,35 @@ fn sweep<'t, T: TensorLike, M: Mode<'t, T>>(
         if inputs.iter().all(Option::is_none) {
             continue;
         }
-        let keep = step.is_target || M::KEEPS_ALL;
+        let keep = step.is_target || C::KEEPS_ALL;
         let ct = if keep { cts[at].clone() } else { cts[at].take() };
         let Some(ct) = ct else { continue };
-        let p = Primal { tape: mode.tape(), home, node: step.id };
-        let pulled =
-            mode.tape().inheriting(location, || pull_node(&op, &p, mode, ct, &inputs, &mut cts));
-        pulled.map_err(|error| error.in_sweep(Direction::Back, op.name()))?;
+        let p = Primal { tape: calculus.tape(), home, node: step.id };
+        let pulled = calculus
+            .tape()
+            .inheriting(location, || pull_node(&op, &p, calculus, ct, &inputs, &mut cts));
+        pulled.map_err(|error| error.in_sweep(Mode::Reverse, op.name()))?;
     }
     Ok(cts)
 }
 
 /// Pulls the cotangent of one node back to its inputs, and accumulates there.
-fn pull_node<'t, T: TensorLike, M: Mode<'t, T>>(
+fn pull_node<'t, T: TensorLike, C: Calculus<'t, T>>(
     op: &OpRef<T>,
     p: &Primal<'t, T>,
-    mode: &M,
-    ct: M::Ct,
+    calculus: &C,
+    ct: C::Ct,
     inputs: &[Option<usize>],
-    cts: &mut [Option<M::Ct>],
+    cts: &mut [Option<C::Ct>],
 ) -> Result<(), Error> {
     let wanted: SmallVec<[bool; 4]> = inputs.iter().map(Option::is_some).collect();
-    let pulled = op.pullback(p, mode.enter(ct), &wanted);
+    let pulled = op.pullback(p, calculus.enter(ct), &wanted);
     let here = || p.tape.inherited.get().unwrap_or(Location::caller());
     if pulled.len() != inputs.len() {
         let kind = ErrorKind::Arity { expected: inputs.len(), got: pulled.len() };
         return Err(Error::new(op.name(), kind, here()));
     }
-    let mut left: SmallVec<[(usize, M::Ct); 2]> = SmallVec::new();
+    let mut left: SmallVec<[(usize, C::Ct); 2]> = SmallVec::new();
     for (arg, (ct, &input)) in pulled.into_iter().zip(inputs).enumerate() {
         let (Some(ct), Some(input)) = (ct, input) else { continue };
         p.tape.check(op.name(), ct)?;
@@ -439,13 +441,13 @@ fn pull_node<'t, T: TensorLike, M: Mode<'t, T>>(
             let kind = ErrorKind::RuleShape { expected: p.shape(arg), got: ct.shape()? };
             return Err(Error::new(op.name(), kind, here()));
         }
-        left.push((input, mode.leave(ct)));
+        left.push((input, calculus.leave(ct)));
     }
-    mode.end_node();
+    calculus.end_node();
     for (input, new) in left {
         cts[input] = Some(match cts[input].take() {
             None => new,
-            Some(old) => mode.add(old, new)?,
+            Some(old) => calculus.add(old, new)?,
         });
     }
     Ok(())

@@ -2,14 +2,15 @@
 
 use smallvec::SmallVec;
 
-use crate::error::{Direction, Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 use crate::op::Primal;
 use crate::pullback::error_here;
 use crate::shape::Shape;
 use crate::subgraph::Targets;
-use crate::tape::{Block, Tape};
+use crate::tape::Tape;
 use crate::tensor::TensorLike;
 use crate::var::Var;
+use crate::view::{Mode, Sweep};
 
 impl<T: TensorLike> Tape<T> {
     /// The Jacobian-vector product `J t` of `y`, for a tangent `t` of each input `x`: recorded, so
@@ -21,7 +22,7 @@ impl<T: TensorLike> Tape<T> {
     /// whatever goes wrong in a rule.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(3.0);
     /// let t = tape.constant(2.0);
     /// assert_eq!(tape.jvp(x * x, [(x, t)])?.item()?, 12.0);
@@ -62,13 +63,13 @@ impl<T: TensorLike> Tape<T> {
                         sum.ok().map(|()| Some(sum))
                     });
                     tangents[at] =
-                        pushed.map_err(|error| error.in_sweep(Direction::Forward, op.name()))?;
+                        pushed.map_err(|error| error.in_sweep(Mode::Forward, op.name()))?;
                 }
             }
             derivatives.extend(tangents[at].map(|t| (step.id, t.id)));
         }
-        let nodes = (start, self.len());
-        self.push_block(Block { direction: Direction::Forward, y: y.id, nodes, derivatives });
+        let nodes = start..self.len();
+        self.push_sweep(Sweep { mode: Mode::Forward, y: y.id, nodes, derivatives });
         let y_dot = tangents.pop().flatten().unwrap_or_else(|| y.zeros_like());
         y_dot.ok().map(|()| y_dot)
     }

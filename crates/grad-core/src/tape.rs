@@ -6,18 +6,20 @@
 //! recurses over the graph.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
 use smallvec::SmallVec;
 
-use crate::error::{Direction, Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 use crate::op::{Op, OpRef};
 use crate::shape::Shape;
 use crate::subgraph::{Subgraph, Targets};
 use crate::tensor::TensorLike;
 use crate::var::Var;
+use crate::view::{self, NodeKind, Sweep};
 
 /// The place of a node on its tape: a number in recording order.
 ///
@@ -45,26 +47,13 @@ impl fmt::Debug for NodeId {
     }
 }
 
-/// Where a node without an operation comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// The result of an operation.
-    Op,
-    /// [`Tape::var`].
-    Var,
-    /// [`Tape::constant`].
-    Constant,
-    /// The cotangent or tangent that a recorded sweep started from.
-    Seed,
-}
-
 pub(crate) struct Node<T: 'static> {
     pub(crate) op: Option<OpRef<T>>,
     pub(crate) inputs: SmallVec<[NodeId; 4]>,
     pub(crate) value: T,
     pub(crate) location: &'static Location<'static>,
     pub(crate) tracked: bool,
-    pub(crate) origin: Origin,
+    pub(crate) kind: NodeKind,
     /// Where a sweep that is being planned finds the node among those it visits; else zero.
     pub(crate) mark: Cell<u32>,
 }
@@ -72,31 +61,20 @@ pub(crate) struct Node<T: 'static> {
 impl<T: TensorLike> Node<T> {
     /// What made the node, for messages.
     pub(crate) fn op_name(&self) -> &'static str {
-        match (&self.op, self.origin) {
+        match (&self.op, self.kind) {
             (Some(op), _) => op.name(),
-            (None, Origin::Seed) => "seed",
-            (None, Origin::Var) => "var",
-            (None, Origin::Constant | Origin::Op) => "constant",
+            (None, NodeKind::Seed) => "seed",
+            (None, NodeKind::Var) => "var",
+            (None, NodeKind::Constant | NodeKind::Op) => "constant",
         }
     }
-}
-
-/// A recorded sweep, as the trace shows it.
-#[derive(Clone, Debug)]
-pub(crate) struct Block {
-    pub(crate) direction: Direction,
-    pub(crate) y: NodeId,
-    /// The nodes that the sweep recorded: from the first up to, not including, the last.
-    pub(crate) nodes: (usize, usize),
-    /// A node and its derivative, in the order of the trace.
-    pub(crate) derivatives: Vec<(NodeId, NodeId)>,
 }
 
 pub(crate) struct Inner<T: 'static> {
     pub(crate) nodes: Vec<Node<T>>,
     pub(crate) errors: Vec<Error>,
     pub(crate) names: Vec<(NodeId, Rc<str>)>,
-    pub(crate) blocks: Vec<Block>,
+    pub(crate) sweeps: Vec<Sweep>,
 }
 
 /// A recording of operations on tensors of type `T`, from which derivatives are computed.
@@ -104,7 +82,7 @@ pub(crate) struct Inner<T: 'static> {
 /// ```
 /// use grad_core::Tape;
 ///
-/// let tape = Tape::new();
+/// let tape = Tape::<f64>::new();
 /// let x = tape.var(3.0);
 /// let y = x.powi(4);
 /// let [dy] = tape.grad(y, [x])?; // 4x³
@@ -138,9 +116,9 @@ impl<T: TensorLike> Tape<T> {
     /// An empty tape that refuses to hold more than `limit` nodes: a bound on the memory of a
     /// recording. (No tape holds more than 2³¹.)
     pub fn with_limit(limit: usize) -> Self {
-        let (nodes, errors, names, blocks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (nodes, errors, names, sweeps) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Tape {
-            inner: RefCell::new(Inner { nodes, errors, names, blocks }),
+            inner: RefCell::new(Inner { nodes, errors, names, sweeps }),
             inherited: Cell::new(None),
             limit: limit.min(VOID as usize) as u32,
         }
@@ -170,7 +148,7 @@ impl<T: TensorLike> Tape<T> {
     fn var_value(&self, value: T) -> Var<'_, T> {
         let dtype = value.dtype();
         match dtype.is_float() {
-            true => self.push_leaf(value, Origin::Var, true),
+            true => self.push_leaf(value, NodeKind::Var, true),
             false => self.void("var", ErrorKind::NotFloat { dtype }),
         }
     }
@@ -178,14 +156,14 @@ impl<T: TensorLike> Tape<T> {
     #[track_caller]
     #[inline]
     pub(crate) fn constant_value(&self, value: T) -> Var<'_, T> {
-        self.push_leaf(value, Origin::Constant, false)
+        self.push_leaf(value, NodeKind::Constant, false)
     }
 
     /// A tracked leaf with the value of `x` and no history.
     #[track_caller]
     pub(crate) fn fresh<'t>(&'t self, x: Var<'t, T>) -> Var<'t, T> {
         match x.value() {
-            Ok(value) => self.push_leaf(value, Origin::Seed, true),
+            Ok(value) => self.push_leaf(value, NodeKind::Seed, true),
             Err(_) => x,
         }
     }
@@ -193,15 +171,15 @@ impl<T: TensorLike> Tape<T> {
     /// The handle to start a recorded sweep from.
     #[track_caller]
     pub(crate) fn seed(&self, value: T) -> Var<'_, T> {
-        self.push_leaf(value, Origin::Seed, true)
+        self.push_leaf(value, NodeKind::Seed, true)
     }
 
     #[track_caller]
     #[inline]
-    fn push_leaf(&self, value: T, origin: Origin, tracked: bool) -> Var<'_, T> {
+    fn push_leaf(&self, value: T, kind: NodeKind, tracked: bool) -> Var<'_, T> {
         let location = self.inherited.get().unwrap_or(Location::caller());
         let inputs = SmallVec::new();
-        self.push(Node { op: None, inputs, value, location, tracked, origin, mark: Cell::new(0) })
+        self.push(Node { op: None, inputs, value, location, tracked, kind, mark: Cell::new(0) })
     }
 
     /// An untracked tensor of zeros like `like` in device and dtype.
@@ -225,7 +203,7 @@ impl<T: TensorLike> Tape<T> {
     /// ```compile_fail,E0502
     /// use grad_core::Tape;
     ///
-    /// let mut tape = Tape::new();
+    /// let mut tape = Tape::<f64>::new();
     /// let x = tape.var(1.0);
     /// tape.clear();
     /// let y = x + 1.0; // x still borrows the tape
@@ -235,7 +213,7 @@ impl<T: TensorLike> Tape<T> {
         inner.nodes.clear();
         inner.errors.clear();
         inner.names.clear();
-        inner.blocks.clear();
+        inner.sweeps.clear();
     }
 
     /// The number of nodes.
@@ -315,8 +293,8 @@ impl<T: TensorLike> Tape<T> {
             Ok(value) => {
                 let tracked = x.iter().any(|x| x.is_tracked()) && op.is_differentiable();
                 let inputs = x.iter().map(|x| x.id).collect();
-                let (op, origin, mark) = (Some(op), Origin::Op, Cell::new(0));
-                self.push(Node { op, inputs, value, location, tracked, origin, mark })
+                let (op, kind, mark) = (Some(op), NodeKind::Op, Cell::new(0));
+                self.push(Node { op, inputs, value, location, tracked, kind, mark })
             }
             Err(kind) => self.void_at(op.name(), *kind, location),
         }
@@ -429,8 +407,34 @@ impl<T: TensorLike> Tape<T> {
         Subgraph::between(&self.inner.borrow().nodes, y, targets)
     }
 
-    pub(crate) fn push_block(&self, block: Block) {
-        self.inner.borrow_mut().blocks.push(block);
+    pub(crate) fn push_sweep(&self, sweep: Sweep) {
+        self.inner.borrow_mut().sweeps.push(sweep);
+    }
+
+    pub(crate) fn recorded_sweeps(&self) -> Vec<Sweep> {
+        self.inner.borrow().sweeps.clone()
+    }
+
+    /// The name that each named node was given last.
+    pub(crate) fn names(&self) -> HashMap<NodeId, Rc<str>> {
+        self.inner.borrow().names.iter().cloned().collect()
+    }
+
+    /// What a node shows of itself, but for its name.
+    pub(crate) fn view(&self, id: NodeId) -> view::Node<'_, T> {
+        let inner = self.inner.borrow();
+        let node = &inner.nodes[id.index()];
+        view::Node {
+            id,
+            kind: node.kind,
+            op: node.op_name(),
+            inputs: node.inputs.to_vec(),
+            shape: Shape::from(node.value.shape()),
+            tracked: node.tracked,
+            name: None,
+            location: node.location,
+            var: Var { tape: self, id },
+        }
     }
 
     /// Runs `f` with every node that it records inheriting `location`.

@@ -23,7 +23,7 @@ use crate::trace::format_tensor;
 /// ```
 /// use grad_core::Tape;
 ///
-/// let tape = Tape::new();
+/// let tape = Tape::<f64>::new();
 /// let x = tape.var(2.0);
 /// let y = x.expand([3]) * x; // the f64 backend holds scalars only
 /// assert!(y.value().unwrap_err().to_string().starts_with("expand: the backend failed"));

@@ -233,7 +233,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Non-smooth points: none.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let (x, y) = (tape.var(2.0), tape.var(3.0));
     /// assert_eq!((x + y).item()?, 5.0);
     /// assert_eq!((x + 1.0).item()?, 3.0);
@@ -259,7 +259,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Non-smooth points: none.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let (x, y) = (tape.var(2.0), tape.var(3.0));
     /// let [dx, dy] = tape.backward(x - y, [x, y])?;
     /// assert_eq!((dx, dy), (1.0, -1.0));
@@ -285,7 +285,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Non-smooth points: none. Follows IEEE 754: `0 · ∞` is NaN, in derivatives too.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let (x, y) = (tape.var(2.0), tape.var(3.0));
     /// let [dx, dy] = tape.backward(x * y, [x, y])?;
     /// assert_eq!((dx, dy), (3.0, 2.0));
@@ -311,7 +311,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// At y = 0: value and derivatives by IEEE 754, but a zero cotangent gives zero.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let (x, y) = (tape.var(6.0), tape.var(2.0));
     /// let [dx, dy] = tape.backward(x / y, [x, y])?;
     /// assert_eq!((dx, dy), (0.5, -1.5));
@@ -340,7 +340,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Non-smooth points: treated as the bilinear map that it is for finite `p`.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let (zero, infinity) = (tape.var(0.0), tape.var(f64::INFINITY));
     /// assert_eq!(zero.mul_or_zero(infinity).item()?, 0.0);
     /// assert!((zero * infinity).item()?.is_nan());
@@ -363,7 +363,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Errors and non-smooth points: none.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// assert_eq!((-tape.var(2.0)).item()?, -2.0);
     /// # Ok::<(), grad_core::Error>(())
     /// ```
@@ -384,7 +384,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Errors and non-smooth points: none. The number is rounded once, to the dtype.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(3.0);
     /// let [dx] = tape.backward(x.scale(2.0), [x])?;
     /// assert_eq!(dx, 2.0);
@@ -406,7 +406,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Errors and non-smooth points: none. The number is rounded once, to the dtype.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// assert_eq!(tape.var(3.0).shift(0.5).item()?, 3.5);
     /// # Ok::<(), grad_core::Error>(())
     /// ```
@@ -426,7 +426,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// At 0: ±∞ with derivative −∞, but a zero cotangent gives zero. Errors: none.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(2.0);
     /// let [dx] = tape.backward(x.recip(), [x])?;
     /// assert_eq!(dx, -0.25);
@@ -451,7 +451,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(4.0);
     /// let [dx] = tape.backward(x.powf(1.5), [x])?;
     /// assert_eq!(dx, 3.0); // 1.5 √4
@@ -475,7 +475,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(-2.0);
     /// let [dx] = tape.backward(x.powi(3), [x])?;
     /// assert_eq!(dx, 12.0); // 3 (−2)²

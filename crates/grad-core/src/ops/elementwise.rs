@@ -139,7 +139,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(0.0);
     /// let [dx] = tape.backward(x.exp(), [x])?;
     /// assert_eq!(dx, 1.0);
@@ -163,7 +163,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(4.0);
     /// let [dx] = tape.backward(x.ln(), [x])?;
     /// assert_eq!(dx, 0.25);
@@ -186,7 +186,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Source: NIST DLMF §4.20.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(0.0);
     /// let [dx] = tape.backward(x.sin(), [x])?;
     /// assert_eq!(dx, 1.0);
@@ -209,7 +209,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Source: NIST DLMF §4.20.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(0.0);
     /// let [dx] = tape.backward(x.cos(), [x])?;
     /// assert_eq!(dx, 0.0);
@@ -232,7 +232,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Source: NIST DLMF §4.34.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(0.0);
     /// let [dx] = tape.backward(x.tanh(), [x])?;
     /// assert_eq!(dx, 1.0);
@@ -255,7 +255,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(4.0);
     /// let [dx] = tape.backward(x.sqrt(), [x])?;
     /// assert_eq!(dx, 0.25);
@@ -277,7 +277,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// At 0 the derivative is 0, as in PyTorch. Errors: none.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(-2.0);
     /// let [dx] = tape.backward(x.abs(), [x])?;
     /// assert_eq!(dx, -1.0);
@@ -299,7 +299,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// At 0 the derivative is 0, as in PyTorch. Errors: none.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(0.0);
     /// let [dx] = tape.backward(x.relu(), [x])?;
     /// assert_eq!(dx, 0.0);

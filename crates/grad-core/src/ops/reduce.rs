@@ -228,7 +228,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Errors and non-smooth points: none.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// assert_eq!(tape.var(2.0).sum().item()?, 2.0);
     /// # Ok::<(), grad_core::Error>(())
     /// ```
@@ -299,7 +299,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// The n elements that are tied share the cotangent equally, as PyTorch's `amax` and JAX do.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(2.0);
     /// let [dx] = tape.backward(x.max(), [x])?;
     /// assert_eq!(dx, 1.0);

@@ -131,7 +131,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Where the two are equal, each gets half of the cotangent, as in PyTorch and JAX.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let (x, y) = (tape.var(2.0), tape.var(2.0));
     /// let [dx, dy] = tape.backward(x.maximum(y), [x, y])?;
     /// assert_eq!((dx, dy), (0.5, 0.5));
@@ -156,7 +156,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Where the two are equal, each gets half of the cotangent, as in PyTorch and JAX.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let (x, y) = (tape.var(1.0), tape.var(2.0));
     /// let [dx, dy] = tape.backward(x.minimum(y), [x, y])?;
     /// assert_eq!((dx, dy), (1.0, 0.0));
@@ -182,7 +182,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// strong zero of the rules stays without influence even if its own derivative is infinite:
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(0.0);
     /// let y = x.gt(0.0).where_(x.sqrt(), 0.0);
     /// let [dx] = tape.backward(y, [x])?;
@@ -198,7 +198,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// The sign of `x`: −1, 0 or 1, elementwise; 0 for NaN. Untracked: its derivative is 0.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// assert_eq!(tape.var(-2.0).sign().item()?, -1.0);
     /// # Ok::<(), grad_core::Error>(())
     /// ```
@@ -210,7 +210,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// The same value, but untracked: no derivative flows through.
     ///
     /// ```
-    /// # let tape = grad_core::Tape::new();
+    /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(3.0);
     /// let [dx] = tape.backward(x * x.detach(), [x])?;
     /// assert_eq!(dx, 3.0);

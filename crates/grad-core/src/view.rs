@@ -1,0 +1,95 @@
+//! A read-only view of what a tape holds, for traces, tests and tools.
+
+use std::ops::Range;
+use std::panic::Location;
+use std::rc::Rc;
+
+use crate::shape::Shape;
+use crate::tape::{NodeId, Tape};
+use crate::tensor::TensorLike;
+use crate::var::Var;
+
+/// Where a node comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NodeKind {
+    /// The result of an operation.
+    Op,
+    /// A leaf made by [`Tape::var`].
+    Var,
+    /// A value made by [`Tape::constant`], or a number beside a handle.
+    Constant,
+    /// What a recorded sweep started from.
+    Seed,
+}
+
+/// One node of a tape.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Node<'t, T: TensorLike> {
+    /// Its place in recording order.
+    pub id: NodeId,
+    /// Where it comes from.
+    pub kind: NodeKind,
+    /// The name of the operation, or of the kind of leaf.
+    pub op: &'static str,
+    /// The nodes it was computed from.
+    pub inputs: Vec<NodeId>,
+    /// The shape of its value.
+    pub shape: Shape,
+    /// True if sweeps go through it.
+    pub tracked: bool,
+    /// The name given by [`Var::named`].
+    pub name: Option<Rc<str>>,
+    /// The line of the user's program.
+    pub location: &'static Location<'static>,
+    /// The node as a handle.
+    pub var: Var<'t, T>,
+}
+
+impl<T: TensorLike> Node<'_, T> {
+    /// The operation as traces write it, `a + b`, from names for its inputs; `None` for a leaf.
+    pub fn expression(&self, inputs: &[&str]) -> Option<String> {
+        self.var.tape.op_at(self.id).map(|(op, _)| op.format(inputs))
+    }
+}
+
+/// In which direction a sweep goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// From an output to what it was computed from.
+    Reverse,
+    /// From inputs to an output.
+    Forward,
+}
+
+/// A recorded sweep.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Sweep {
+    /// Its direction.
+    pub mode: Mode,
+    /// The node that is differentiated.
+    pub y: NodeId,
+    /// The places of the nodes that the sweep recorded.
+    pub nodes: Range<usize>,
+    /// Each node with its derivative: for reverse mode operations newest first, then leaves in
+    /// recording order; for forward mode in recording order.
+    pub derivatives: Vec<(NodeId, NodeId)>,
+}
+
+impl<T: TensorLike> Tape<T> {
+    /// The nodes in recording order.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = Node<'_, T>> {
+        let names = self.names();
+        (0..self.len()).map(move |index| {
+            let id = NodeId(index as u32);
+            Node { name: names.get(&id).cloned(), ..self.view(id) }
+        })
+    }
+
+    /// The recorded sweeps, in the order in which they ended.
+    pub fn sweeps(&self) -> Vec<Sweep> {
+        self.recorded_sweeps()
+    }
+}
