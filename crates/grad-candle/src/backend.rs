@@ -1,0 +1,74 @@
+//! `TensorLike` for `CandleTensor`: which function serves which method.
+
+use candle_core::Tensor;
+use grad_core::extend::{Slice, TensorLike, stretched_axes};
+
+use crate::error::{CandleError, Result};
+use crate::tensor::{CandleTensor, dtype_of};
+use crate::{elementwise as each, matmul, movement, reduce, tensor};
+
+/// Exact where `x + 0` is not: −0 + 0 is 0.
+const NOTHING: f64 = -0.0;
+
+#[inline]
+fn wrap(tensor: Result<Tensor>) -> Result<CandleTensor> {
+    tensor.map(CandleTensor)
+}
+
+#[rustfmt::skip] // One method a line: the whole backend on one screen.
+impl TensorLike for CandleTensor {
+    type Error = CandleError;
+
+    #[inline] fn shape(&self) -> &[usize] { self.0.dims() }
+    #[inline] fn dtype(&self) -> grad_core::DType { dtype_of(&self.0) }
+    fn full(&self, shape: &[usize], value: f64) -> Result<Self> { wrap(tensor::full(&self.0, shape, value)) }
+    fn from_host(&self, shape: &[usize], data: &[f64]) -> Result<Self> { wrap(tensor::from_host(&self.0, shape, data)) }
+    fn to_host(&self) -> Result<Vec<f64>> { tensor::to_host(&self.0) }
+
+    fn add(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic("add", Tensor::add, &self.0, &rhs.0)) }
+    fn sub(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic("sub", Tensor::sub, &self.0, &rhs.0)) }
+    fn mul(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic("mul", Tensor::mul, &self.0, &rhs.0)) }
+    fn div(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic("div", Tensor::div, &self.0, &rhs.0)) }
+    fn pow(&self, rhs: &Self) -> Result<Self> { wrap(each::pow(&self.0, &rhs.0)) }
+    fn lt(&self, rhs: &Self) -> Result<Self> { wrap(each::lt(&self.0, &rhs.0)) }
+    fn eq(&self, rhs: &Self) -> Result<Self> { wrap(each::eq(&self.0, &rhs.0)) }
+    fn select(&self, a: &Self, b: &Self) -> Result<Self> { wrap(each::select(&self.0, &a.0, &b.0)) }
+    fn exp(&self) -> Result<Self> { wrap(each::function("exp", Tensor::exp, &self.0)) }
+    fn ln(&self) -> Result<Self> { wrap(each::function("ln", Tensor::log, &self.0)) }
+    fn sin(&self) -> Result<Self> { wrap(each::function("sin", Tensor::sin, &self.0)) }
+    fn cos(&self) -> Result<Self> { wrap(each::function("cos", Tensor::cos, &self.0)) }
+    fn tanh(&self) -> Result<Self> { wrap(each::function("tanh", Tensor::tanh, &self.0)) }
+    fn sqrt(&self) -> Result<Self> { wrap(each::function("sqrt", Tensor::sqrt, &self.0)) }
+    fn sum(&self, axes: &[usize]) -> Result<Self> { wrap(reduce::sum(&self.0, axes)) }
+    fn max(&self, axes: &[usize]) -> Result<Self> { wrap(reduce::max(&self.0, axes)) }
+    fn reshape(&self, shape: &[usize]) -> Result<Self> { wrap(movement::reshape(&self.0, shape)) }
+    fn permute(&self, axes: &[usize]) -> Result<Self> { wrap(movement::permute(&self.0, axes)) }
+    fn expand(&self, shape: &[usize]) -> Result<Self> { wrap(movement::expand(&self.0, shape)) }
+    fn matmul(&self, rhs: &Self) -> Result<Self> { wrap(matmul::matmul(&self.0, &rhs.0)) }
+
+    fn scalar(&self, value: f64) -> Result<Self> { wrap(tensor::scalar(&self.0, value)) }
+    fn neg(&self) -> Result<Self> { wrap(each::function("neg", Tensor::neg, &self.0)) }
+    fn scale(&self, by: f64) -> Result<Self> { wrap(each::affine(&self.0, by, NOTHING)) }
+    fn shift(&self, by: f64) -> Result<Self> { wrap(each::affine(&self.0, 1.0, by)) }
+    fn recip(&self) -> Result<Self> { wrap(each::function("recip", Tensor::recip, &self.0)) }
+    fn powf(&self, exponent: f64) -> Result<Self> { wrap(each::powf(&self.0, exponent)) }
+    fn abs(&self) -> Result<Self> { wrap(each::function("abs", Tensor::abs, &self.0)) }
+    fn sign(&self) -> Result<Self> { wrap(each::function("sign", Tensor::sign, &self.0)) }
+    fn relu(&self) -> Result<Self> { wrap(each::relu(&self.0)) }
+    fn maximum(&self, rhs: &Self) -> Result<Self> { wrap(each::maximum(&self.0, &rhs.0)) }
+    fn minimum(&self, rhs: &Self) -> Result<Self> { wrap(each::minimum(&self.0, &rhs.0)) }
+    fn le(&self, rhs: &Self) -> Result<Self> { wrap(each::le(&self.0, &rhs.0)) }
+    fn ne(&self, rhs: &Self) -> Result<Self> { wrap(each::ne(&self.0, &rhs.0)) }
+    fn mul_or_zero(&self, p: &Self) -> Result<Self> { wrap(each::mul_or_zero(&self.0, &p.0)) }
+    fn min(&self, axes: &[usize]) -> Result<Self> { wrap(reduce::min(&self.0, axes)) }
+    fn mean(&self, axes: &[usize]) -> Result<Self> { wrap(reduce::mean(&self.0, axes)) }
+    fn sum_to(&self, shape: &[usize]) -> Result<Self> {
+        if self.shape() == shape { return Ok(self.clone()); }
+        self.sum(&stretched_axes(shape, self.shape()))?.reshape(shape)
+    }
+
+    fn slice(&self, slices: &[Slice]) -> Result<Self> { wrap(movement::slice(&self.0, slices)) }
+    fn unslice(&self, shape: &[usize], slices: &[Slice]) -> Result<Self> { wrap(movement::unslice(&self.0, shape, slices)) }
+    fn index_select(&self, axis: usize, index: &[usize]) -> Result<Self> { wrap(movement::index_select(&self.0, axis, index)) }
+    fn index_add(&self, axis: usize, index: &[usize], size: usize) -> Result<Self> { wrap(movement::index_add(&self.0, axis, index, size)) }
+}

@@ -1,0 +1,270 @@
+//! Functions that candle lacks or has otherwise, in one pass over the memory of the CPU.
+//!
+//! Candle's comparisons give bytes, its `where_cond` takes bytes, its `maximum`, `relu` and `max`
+//! lose NaN, its `pow` is exp(y ln x), and its sums round to the dtype after every addition.
+
+use std::marker::PhantomData;
+
+use candle_core::cpu_backend::{Map1, Map2, binary_map, unary_map};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Error, Layout, NdIter, Result, Shape, WithDType,
+};
+
+/// A function of two numbers, applied to the elements of two tensors of one shape.
+pub(crate) trait Function2 {
+    /// What errors call it.
+    const NAME: &'static str;
+
+    /// The value at `(x, y)`.
+    fn of<T: WithDType>(x: T, y: T) -> T;
+}
+
+macro_rules! function2 {
+    ($(#[$doc:meta])* $name:ident, |$x:ident, $y:ident| $value:expr) => {
+        $(#[$doc])*
+        pub(crate) struct $name;
+
+        impl Function2 for $name {
+            const NAME: &'static str = stringify!($name);
+
+            #[inline(always)]
+            fn of<T: WithDType>($x: T, $y: T) -> T {
+                $value
+            }
+        }
+    };
+}
+
+function2!(/** 1 where x < y. */ Lt, |x, y| mask(x < y));
+function2!(/** 1 where x ≤ y. */ Le, |x, y| mask(x <= y));
+function2!(/** 1 where x = y. */ Eq, |x, y| mask(x == y));
+function2!(/** 1 where x ≠ y. */ Ne, |x, y| mask(x != y));
+function2!(/** The larger, or NaN. */ Maximum, |x, y| if x < y || is_nan(y) { y } else { x });
+function2!(/** The smaller, or NaN. */ Minimum, |x, y| if y < x || is_nan(y) { y } else { x });
+function2!(/** x · y, but 0 where x = 0. */ MulOrZero, |x, y| {
+    if x == T::zero() { T::zero() } else { x * y }
+});
+function2!(/** xʸ as in C, computed in double precision. */ Pow, |x, y| {
+    T::from_f64(x.to_f64().powf(y.to_f64()))
+});
+
+#[inline(always)]
+fn mask<T: WithDType>(condition: bool) -> T {
+    if condition { T::one() } else { T::zero() }
+}
+
+#[inline(always)]
+fn is_nan<T: WithDType>(x: T) -> bool {
+    x.partial_cmp(&x).is_none()
+}
+
+/// Applies a [`Function2`].
+pub(crate) struct Apply2<F>(pub(crate) PhantomData<F>);
+
+impl<F: Function2> Map2 for Apply2<F> {
+    const OP: &'static str = F::NAME;
+
+    fn f<T: WithDType>(&self, xs: &[T], x_l: &Layout, ys: &[T], y_l: &Layout) -> Result<Vec<T>> {
+        Ok(match (x_l.contiguous_offsets(), y_l.contiguous_offsets()) {
+            (Some((x0, x1)), Some((y0, y1))) => {
+                xs[x0..x1].iter().zip(&ys[y0..y1]).map(|(&x, &y)| F::of(x, y)).collect()
+            }
+            _ => binary_map(x_l, y_l, xs, ys, F::of),
+        })
+    }
+}
+
+impl<F: Function2> CustomOp2 for Apply2<F> {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        x_l: &Layout,
+        ys: &CpuStorage,
+        y_l: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        Ok((self.map(xs, x_l, ys, y_l)?, x_l.shape().clone()))
+    }
+}
+
+/// `a` where the mask is not 0, else `b`; all of one shape and dtype.
+pub(crate) struct Select;
+
+impl CustomOp3 for Select {
+    fn name(&self) -> &'static str {
+        "Select"
+    }
+
+    fn cpu_fwd(
+        &self,
+        mask: &CpuStorage,
+        mask_l: &Layout,
+        a: &CpuStorage,
+        a_l: &Layout,
+        b: &CpuStorage,
+        b_l: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        Ok((SelectBy(mask, mask_l).map(a, a_l, b, b_l)?, mask_l.shape().clone()))
+    }
+}
+
+struct SelectBy<'a>(&'a CpuStorage, &'a Layout);
+
+impl Map2 for SelectBy<'_> {
+    const OP: &'static str = "Select";
+
+    fn f<T: WithDType>(&self, a: &[T], a_l: &Layout, b: &[T], b_l: &Layout) -> Result<Vec<T>> {
+        let mask = T::cpu_storage_as_slice(self.0)?;
+        let mut out = Vec::with_capacity(self.1.shape().elem_count());
+        let blocks = NdIter::new([self.1, a_l, b_l]);
+        let (n, [mask_step, a_step, b_step]) = (blocks.inner_size, blocks.inner_strides);
+        for [mask_at, a_at, b_at] in blocks {
+            out.extend((0..n).map(|i| {
+                let take_a = mask[mask_at + i * mask_step] != T::zero();
+                if take_a { a[a_at + i * a_step] } else { b[b_at + i * b_step] }
+            }));
+        }
+        Ok(out)
+    }
+}
+
+/// `max(x, 0)`, or NaN.
+pub(crate) struct Relu;
+
+impl Map1 for Relu {
+    fn f<T: WithDType>(&self, xs: &[T], layout: &Layout) -> Result<Vec<T>> {
+        Ok(unary_map(xs, layout, |x| if x < T::zero() { T::zero() } else { x }))
+    }
+}
+
+impl CustomOp1 for Relu {
+    fn name(&self) -> &'static str {
+        "Relu"
+    }
+
+    fn cpu_fwd(&self, xs: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        Ok((self.map(xs, layout)?, layout.shape().clone()))
+    }
+}
+
+/// A reduction of the middle axis of a contiguous `[.., n, inner]`; `n` and `inner` are not 0.
+pub(crate) struct Reduce<F> {
+    /// What the elements are folded with.
+    pub(crate) fold: F,
+    /// The size of the axis.
+    pub(crate) n: usize,
+    /// The number of elements between neighbors on the axis.
+    pub(crate) inner: usize,
+    /// The shape of the result.
+    pub(crate) out: Shape,
+}
+
+/// A way to fold many numbers into one.
+pub(crate) trait Fold {
+    /// What errors call it.
+    const NAME: &'static str;
+
+    /// Folds `row`, which is not empty.
+    fn row<T: WithDType>(&self, row: &[T]) -> T;
+
+    /// Folds the rows of `block`, of `inner` elements each, column by column.
+    fn columns<T: WithDType>(&self, block: &[T], inner: usize, out: &mut Vec<T>);
+}
+
+/// The sum divided by a number, accumulated in double precision and rounded once.
+pub(crate) struct Sum {
+    /// 1 for a sum, the number of elements for a mean.
+    pub(crate) divisor: f64,
+}
+
+impl Fold for Sum {
+    const NAME: &'static str = "Sum";
+
+    fn row<T: WithDType>(&self, row: &[T]) -> T {
+        // Eight independent sums: one alone would wait for each addition.
+        let (chunks, rest) = row.as_chunks::<8>();
+        let mut lanes = [0.0; 8];
+        for chunk in chunks {
+            for (lane, x) in lanes.iter_mut().zip(chunk) {
+                *lane += x.to_f64();
+            }
+        }
+        let rest: f64 = rest.iter().map(|x| x.to_f64()).sum();
+        T::from_f64((lanes.iter().sum::<f64>() + rest) / self.divisor)
+    }
+
+    fn columns<T: WithDType>(&self, block: &[T], inner: usize, out: &mut Vec<T>) {
+        let mut sums = vec![0.0; inner];
+        for row in block.chunks_exact(inner) {
+            for (sum, x) in sums.iter_mut().zip(row) {
+                *sum += x.to_f64();
+            }
+        }
+        out.extend(sums.iter().map(|sum| T::from_f64(sum / self.divisor)));
+    }
+}
+
+impl Fold for Maximum {
+    const NAME: &'static str = "Max";
+
+    fn row<T: WithDType>(&self, row: &[T]) -> T {
+        row[1..].iter().fold(row[0], |extreme, &x| Self::of(extreme, x))
+    }
+
+    fn columns<T: WithDType>(&self, block: &[T], inner: usize, out: &mut Vec<T>) {
+        extreme_of_columns::<Self, T>(block, inner, out);
+    }
+}
+
+impl Fold for Minimum {
+    const NAME: &'static str = "Min";
+
+    fn row<T: WithDType>(&self, row: &[T]) -> T {
+        row[1..].iter().fold(row[0], |extreme, &x| Self::of(extreme, x))
+    }
+
+    fn columns<T: WithDType>(&self, block: &[T], inner: usize, out: &mut Vec<T>) {
+        extreme_of_columns::<Self, T>(block, inner, out);
+    }
+}
+
+fn extreme_of_columns<F: Function2, T: WithDType>(block: &[T], inner: usize, out: &mut Vec<T>) {
+    let start = out.len();
+    let (first, others) = block.split_at(inner);
+    out.extend_from_slice(first);
+    for row in others.chunks_exact(inner) {
+        for (extreme, &x) in out[start..].iter_mut().zip(row) {
+            *extreme = F::of(*extreme, x);
+        }
+    }
+}
+
+impl<F: Fold> Map1 for Reduce<F> {
+    fn f<T: WithDType>(&self, xs: &[T], layout: &Layout) -> Result<Vec<T>> {
+        let Some((start, stop)) = layout.contiguous_offsets() else {
+            return Err(Error::RequiresContiguous { op: F::NAME });
+        };
+        let blocks = xs[start..stop].chunks_exact(self.n * self.inner);
+        if self.inner == 1 {
+            return Ok(blocks.map(|row| self.fold.row(row)).collect());
+        }
+        let mut out = Vec::with_capacity(self.out.elem_count());
+        for block in blocks {
+            self.fold.columns(block, self.inner, &mut out);
+        }
+        Ok(out)
+    }
+}
+
+impl<F: Fold> CustomOp1 for Reduce<F> {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn cpu_fwd(&self, xs: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        Ok((self.map(xs, layout)?, self.out.clone()))
+    }
+}

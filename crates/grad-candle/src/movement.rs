@@ -1,0 +1,160 @@
+//! The same elements in other places: views where candle has one, copies where not.
+
+use candle_core::{DType, Tensor};
+use grad_core::extend::{ErrorKind, Shape, Slice};
+
+use crate::error::{CandleError, Result};
+use crate::tensor::{count, zeros};
+
+pub(crate) fn reshape(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    if x.dims() == shape {
+        return Ok(x.clone());
+    }
+    if count(x.dims())? != count(shape)? {
+        return Err(mismatch(x, shape, "hold different numbers of elements"));
+    }
+    Ok(x.reshape(shape)?)
+}
+
+pub(crate) fn permute(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
+    let rank = x.rank();
+    if axes.len() != rank || !(0..rank).all(|axis| axes.contains(&axis)) {
+        let axes = axes.iter().map(|&axis| axis as isize).collect();
+        return Err(ErrorKind::NotAPermutation { axes, shape: Shape::from(x.dims()) }.into());
+    }
+    if axes.is_sorted() {
+        return Ok(x.clone());
+    }
+    Ok(x.permute(axes)?)
+}
+
+/// A view with stride 0 along the new and the stretched axes.
+pub(crate) fn expand(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    if x.dims() == shape {
+        return Ok(x.clone());
+    }
+    if !Shape::from(x.dims()).expands_to(shape) {
+        return Err(mismatch(x, shape, "do not broadcast to the second"));
+    }
+    count(shape)?;
+    Ok(x.broadcast_as(shape)?)
+}
+
+/// A view, but where a step is not 1.
+pub(crate) fn slice(x: &Tensor, slices: &[Slice]) -> Result<Tensor> {
+    let shape = Slice::shape_of(slices, &Shape::from(x.dims()))?;
+    if count(&shape)? == 0 {
+        return zeros(x, &shape);
+    }
+    let mut part = x.clone();
+    for (axis, slice) in slices.iter().enumerate() {
+        part = part.narrow(axis, slice.start, span(slice))?;
+    }
+    for (axis, slice) in slices.iter().enumerate() {
+        if slice.size() != span(slice) {
+            let every: Vec<usize> = (0..slice.size()).map(|i| i * slice.step).collect();
+            part = part.contiguous()?.index_select(&places(&part, axis, &every)?, axis)?;
+        }
+    }
+    Ok(part)
+}
+
+pub(crate) fn unslice(x: &Tensor, shape: &[usize], slices: &[Slice]) -> Result<Tensor> {
+    if *Slice::shape_of(slices, &Shape::from(shape))? != *x.dims() {
+        return Err(mismatch(x, shape, "do not go together by these slices"));
+    }
+    count(shape)?;
+    if count(x.dims())? == 0 {
+        return zeros(x, shape);
+    }
+    let mut whole = x.clone();
+    for (axis, slice) in slices.iter().enumerate() {
+        if slice.size() != span(slice) {
+            // Onto zeros, each place at most once: nothing is rounded, nothing overflows.
+            let mut spread = whole.dims().to_vec();
+            spread[axis] = span(slice);
+            let every: Vec<usize> = (0..slice.size()).map(|i| i * slice.step).collect();
+            let every = places(&whole, axis, &every)?;
+            whole = zeros(x, &spread)?.index_add(&every, &whole.contiguous()?, axis)?;
+        }
+        let after = shape[axis] - slice.start - span(slice);
+        whole = whole.pad_with_zeros(axis, slice.start, after)?;
+    }
+    Ok(whole)
+}
+
+pub(crate) fn index_select(x: &Tensor, axis: usize, index: &[usize]) -> Result<Tensor> {
+    count(x.dims())?;
+    let mut shape = x.dims().to_vec();
+    let size = size_of(x, axis)?;
+    must_be_below(size, x.dims(), axis, index)?;
+    shape[axis] = index.len();
+    if count(&shape)? == 0 {
+        return zeros(x, &shape);
+    }
+    Ok(x.contiguous()?.index_select(&places(x, axis, index)?, axis)?)
+}
+
+pub(crate) fn index_add(x: &Tensor, axis: usize, index: &[usize], size: usize) -> Result<Tensor> {
+    crate::elementwise::must_be_float("index_add", x)?;
+    if size_of(x, axis)? != index.len() {
+        return Err(mismatch(x, &[index.len()], "differ in the number of places"));
+    }
+    let mut shape = x.dims().to_vec();
+    shape[axis] = size;
+    must_be_below(size, &shape, axis, index)?;
+    count(&shape)?;
+    if count(x.dims())? == 0 {
+        return zeros(x, &shape);
+    }
+    let index = places_below(size, x, index)?;
+    // Add in 32 bits at least: candle rounds to the dtype after every addition.
+    let wide = match x.dtype() {
+        DType::BF16 | DType::F16 => x.to_dtype(DType::F32)?,
+        _ => x.clone(),
+    };
+    let sums = zeros(&wide, &shape)?.index_add(&index, &wide.contiguous()?, axis)?;
+    Ok(sums.to_dtype(x.dtype())?)
+}
+
+/// How many places of its axis a slice reaches over.
+fn span(slice: &Slice) -> usize {
+    slice.size().saturating_sub(1) * slice.step + 1
+}
+
+fn size_of(x: &Tensor, axis: usize) -> Result<usize> {
+    match x.dims().get(axis) {
+        Some(&size) => Ok(size),
+        None => Err(ErrorKind::AxisOutOfRange { axis: axis as isize, rank: x.rank() }.into()),
+    }
+}
+
+fn must_be_below(size: usize, shape: &[usize], axis: usize, index: &[usize]) -> Result<()> {
+    match index.iter().find(|&&index| index >= size) {
+        Some(&index) => {
+            Err(ErrorKind::IndexOutOfRange { index, axis, shape: Shape::from(shape) }.into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Places along an axis of `x`, as candle takes them and on the device of `x`.
+fn places(x: &Tensor, axis: usize, index: &[usize]) -> Result<Tensor> {
+    places_below(size_of(x, axis)?, x, index)
+}
+
+fn places_below(size: usize, x: &Tensor, index: &[usize]) -> Result<Tensor> {
+    let n = index.len();
+    // To candle the largest u32 is not an index but "zero here".
+    if size < u32::MAX as usize {
+        let index: Vec<u32> = index.iter().map(|&i| i as u32).collect();
+        return Ok(Tensor::from_vec(index, n, x.device())?);
+    }
+    let index: Vec<i64> = index.iter().map(|&i| i as i64).collect();
+    Ok(Tensor::from_vec(index, n, x.device())?)
+}
+
+fn mismatch(x: &Tensor, shape: &[usize], rule: &'static str) -> CandleError {
+    let (left, right) = (Shape::from(x.dims()), Shape::from(shape));
+    ErrorKind::ShapeMismatch { left, right, rule }.into()
+}

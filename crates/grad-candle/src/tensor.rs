@@ -1,0 +1,170 @@
+//! `CandleTensor`: a candle tensor outside candle's own graph, and the ways in and out.
+
+use candle_core::op::BackpropOp;
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor, Var};
+use grad_core::extend::{ErrorKind, Shape, n_elements};
+
+use crate::error::Result;
+
+/// A candle tensor that grad-core can differentiate through.
+///
+/// Any device and dtype; bf16, f16, f32 and f64 have derivatives. A tensor of another dtype may be
+/// moved, compared, selected and read, but arithmetic with it is an error.
+///
+/// The tensor is always detached: candle records none of what is done with it, also where it comes
+/// from a [`Var`]. The memory is shared, not copied. So change a `Var` (`Var::set`) when you are
+/// done with the tape that holds its value.
+///
+/// ```
+/// use grad_candle::CandleTensor;
+/// use grad_candle::candle_core::{Device, Result, Tensor};
+/// use grad_core::TensorLike;
+///
+/// # fn main() -> Result<()> {
+/// let x = CandleTensor::from(Tensor::new(&[1f32, 2., 3.], &Device::Cpu)?);
+/// assert_eq!(x.shape(), [3]);
+/// assert_eq!(x.as_tensor().to_vec1::<f32>()?, [1., 2., 3.]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct CandleTensor(pub(crate) Tensor);
+
+impl CandleTensor {
+    /// The candle tensor, borrowed.
+    #[inline]
+    pub fn as_tensor(&self) -> &Tensor {
+        &self.0
+    }
+
+    /// The candle tensor.
+    #[inline]
+    pub fn into_inner(self) -> Tensor {
+        self.0
+    }
+}
+
+impl From<Tensor> for CandleTensor {
+    fn from(tensor: Tensor) -> Self {
+        CandleTensor(tensor.detach())
+    }
+}
+
+impl From<&Tensor> for CandleTensor {
+    fn from(tensor: &Tensor) -> Self {
+        CandleTensor(tensor.detach())
+    }
+}
+
+impl From<&Var> for CandleTensor {
+    fn from(var: &Var) -> Self {
+        CandleTensor(var.as_detached_tensor())
+    }
+}
+
+/// A scalar of dtype f32 on the CPU.
+impl From<f32> for CandleTensor {
+    fn from(value: f32) -> Self {
+        CandleTensor(cpu_scalar(CpuStorage::F32(vec![value])))
+    }
+}
+
+/// A scalar of dtype f64 on the CPU.
+impl From<f64> for CandleTensor {
+    fn from(value: f64) -> Self {
+        CandleTensor(cpu_scalar(CpuStorage::F64(vec![value])))
+    }
+}
+
+impl From<CandleTensor> for Tensor {
+    fn from(tensor: CandleTensor) -> Self {
+        tensor.0
+    }
+}
+
+impl AsRef<Tensor> for CandleTensor {
+    fn as_ref(&self) -> &Tensor {
+        &self.0
+    }
+}
+
+/// The name that grad-core knows a dtype by.
+#[inline]
+pub(crate) fn dtype_of(x: &Tensor) -> grad_core::DType {
+    match x.dtype() {
+        DType::BF16 => grad_core::DType::BF16,
+        DType::F16 => grad_core::DType::F16,
+        DType::F32 => grad_core::DType::F32,
+        DType::F64 => grad_core::DType::F64,
+        other => grad_core::DType::Other(other.as_str()),
+    }
+}
+
+/// `value` everywhere: one element in memory, repeated with stride 0.
+pub(crate) fn full(like: &Tensor, shape: &[usize], value: f64) -> Result<Tensor> {
+    count(shape)?;
+    let scalar = scalar(like, value)?;
+    match shape {
+        [] => Ok(scalar),
+        _ => Ok(scalar.broadcast_as(shape)?),
+    }
+}
+
+/// A scalar with the dtype and on the device of `like`.
+pub(crate) fn scalar(like: &Tensor, value: f64) -> Result<Tensor> {
+    let scalar = match like.dtype() {
+        DType::F64 => cpu_scalar(CpuStorage::F64(vec![value])),
+        DType::F32 => cpu_scalar(CpuStorage::F32(vec![value as f32])),
+        // Round on the CPU: not every device has f64.
+        dtype => cpu_scalar(CpuStorage::F64(vec![value])).to_dtype(dtype)?,
+    };
+    match like.device() {
+        Device::Cpu => Ok(scalar),
+        device => Ok(scalar.to_device(device)?),
+    }
+}
+
+/// The tensor of `shape` with the elements `data`, with the dtype and on the device of `like`.
+pub(crate) fn from_host(like: &Tensor, shape: &[usize], data: &[f64]) -> Result<Tensor> {
+    if count(shape)? != data.len() {
+        let rule = "hold different numbers of elements";
+        let (left, right) = (Shape::from(data.len()), Shape::from(shape));
+        return Err(ErrorKind::ShapeMismatch { left, right, rule }.into());
+    }
+    let storage = match like.dtype() {
+        DType::F32 => CpuStorage::F32(data.iter().map(|&x| x as f32).collect()),
+        _ => CpuStorage::F64(data.to_vec()),
+    };
+    let tensor = Tensor::from_storage(Storage::Cpu(storage), shape, BackpropOp::none(), false);
+    Ok(tensor.to_dtype(like.dtype())?.to_device(like.device())?)
+}
+
+/// The elements in row-major order.
+pub(crate) fn to_host(x: &Tensor) -> Result<Vec<f64>> {
+    let n = count(x.dims())?;
+    if n == 0 {
+        return Ok(Vec::new());
+    }
+    // In this order, because not every device has f64.
+    let x = x.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
+    Ok(x.reshape(n)?.to_vec1()?)
+}
+
+/// Zeros with the dtype and on the device of `like`; `shape` has been counted.
+pub(crate) fn zeros(like: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    Ok(Tensor::zeros(shape, like.dtype(), like.device())?)
+}
+
+/// The number of elements. Candle multiplies the sizes unchecked, which overflows.
+#[inline]
+pub(crate) fn count(shape: &[usize]) -> Result<usize> {
+    match n_elements(shape) {
+        Some(n) => Ok(n),
+        None => Err(ErrorKind::TooLarge { shape: Shape::from(shape) }.into()),
+    }
+}
+
+/// A scalar on the CPU; making it cannot fail.
+fn cpu_scalar(one_element: CpuStorage) -> Tensor {
+    Tensor::from_storage(Storage::Cpu(one_element), (), BackpropOp::none(), false)
+}
