@@ -288,6 +288,12 @@ impl fmt::Display for ErrorKind {
     }
 }
 
+/// The kind of a backend's failure.
+#[cold]
+pub(crate) fn backend<E: std::error::Error + Send + Sync + 'static>(error: E) -> ErrorKind {
+    ErrorKind::Backend(Arc::new(error))
+}
+
 /// What a backend answers to an optional operation that it leaves out.
 ///
 /// Every backend's error type is made from it, so that the provided methods of

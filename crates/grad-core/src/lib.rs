@@ -3,6 +3,7 @@
 
 pub mod extend;
 
+mod arena;
 mod error;
 mod op;
 mod ops;
@@ -13,6 +14,8 @@ mod shape;
 mod subgraph;
 mod tape;
 mod tensor;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod trace;
 mod var;
 pub mod view;
@@ -25,3 +28,12 @@ pub use shape::{Axes, Shape, Slice};
 pub use tape::{NodeId, Tape};
 pub use tensor::{DType, TensorLike};
 pub use var::{Operand, Var};
+
+/// The documents, so that their code is compiled and run.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../../docs/custom-backend.md")]
+    mod custom_backend {}
+    #[doc = include_str!("../../../docs/custom-op.md")]
+    mod custom_op {}
+}

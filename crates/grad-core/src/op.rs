@@ -14,16 +14,13 @@
 
 use std::rc::Rc;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::error::ErrorKind;
 use crate::shape::Shape;
 use crate::tape::{NodeId, Tape};
 use crate::tensor::TensorLike;
 use crate::var::Var;
-
-/// What a rule returns for all arguments of one node: a cotangent for each that was wanted.
-pub type Cotangents<'t, T> = SmallVec<[Option<Var<'t, T>>; 2]>;
 
 /// A differentiable operation.
 ///
@@ -60,18 +57,20 @@ pub trait Op<T: TensorLike> {
         None
     }
 
-    /// The cotangents of all wanted arguments; overridden where they share work.
+    /// The cotangents of all wanted arguments, put into `x_bar` at their places, where `None`
+    /// stands for zero; overridden where the arguments share work.
     fn pullback<'t>(
         &self,
         p: &Primal<'t, T>,
         ct: Var<'t, T>,
         wanted: &[bool],
-    ) -> Cotangents<'t, T> {
-        wanted
-            .iter()
-            .enumerate()
-            .map(|(arg, &wanted)| wanted.then(|| self.vjp(arg, p, ct)))
-            .collect()
+        x_bar: &mut [Option<Var<'t, T>>],
+    ) {
+        for (arg, (&wanted, x_bar)) in wanted.iter().zip(x_bar).enumerate() {
+            if wanted {
+                *x_bar = Some(self.vjp(arg, p, ct));
+            }
+        }
     }
 
     /// The tangent of the output from those of the arguments, where `None` stands for zero;
@@ -99,6 +98,13 @@ pub trait Op<T: TensorLike> {
         true
     }
 
+    /// True if `n` arguments of one common shape are right and give a result of that shape, so that
+    /// the engine need not ask [`shape`](Op::shape) then.
+    fn keeps_shape(&self, n: usize) -> bool {
+        let _ = n;
+        false
+    }
+
     /// The right-hand side of the operation's line in a trace, from the names of the arguments.
     fn format(&self, x: &[&str]) -> String {
         call(self.name(), x, "")
@@ -115,13 +121,13 @@ fn pull_back_the_pullback<'t, T: TensorLike>(
 ) -> Option<Var<'t, T>> {
     let wanted: SmallVec<[bool; 4]> = tangents.iter().map(Option::is_some).collect();
     // Any value will do where the map is linear; zero can meet no overflow.
-    let dummy = p.tape.fresh(p.y().detach().scale(0.0));
-    let cotangents = op.pullback(p, dummy, &wanted);
+    let dummy = p.tape.fresh(p.y().zeros_like());
+    let mut x_bar: SmallVec<[Option<Var<'t, T>>; 4]> = smallvec![None; tangents.len()];
+    op.pullback(p, dummy, &wanted, &mut x_bar);
     let mut sum = None;
-    for (arg, (cotangent, &tangent)) in cotangents.into_iter().zip(tangents).enumerate() {
-        let (Some(cotangent), Some(tangent)) = (cotangent, tangent) else { continue };
-        let cotangent = cotangent.fit(&p.shape(arg));
-        let pulled = crate::pullback::vjp_unlisted(cotangent, tangent, dummy);
+    for (arg, (x_bar, &tangent)) in x_bar.into_iter().zip(tangents).enumerate() {
+        let (Some(x_bar), Some(tangent)) = (x_bar, tangent) else { continue };
+        let pulled = crate::pullback::vjp_unlisted(x_bar.fit(&p.shape(arg)), tangent, dummy);
         sum = Some(sum.map_or(pulled, |others| others + pulled));
     }
     sum
@@ -143,20 +149,10 @@ pub fn infix(symbol: &str, x: &[&str]) -> String {
     x.join(&format!(" {symbol} "))
 }
 
-/// An operation as nodes keep it: one without parameters costs no allocation.
+/// The operation of a node: one without parameters, or a node's own.
 pub(crate) enum OpRef<T: 'static> {
     Static(&'static dyn Op<T>),
     Shared(Rc<dyn Op<T>>),
-}
-
-impl<T> Clone for OpRef<T> {
-    #[inline]
-    fn clone(&self) -> Self {
-        match self {
-            OpRef::Static(op) => OpRef::Static(*op),
-            OpRef::Shared(op) => OpRef::Shared(Rc::clone(op)),
-        }
-    }
 }
 
 impl<T> std::ops::Deref for OpRef<T> {
@@ -187,16 +183,25 @@ impl<'t, T: TensorLike> Primal<'t, T> {
     /// The value of argument `arg`.
     #[inline]
     pub fn x(&self, arg: usize) -> Var<'t, T> {
-        match self.home.input(self.node, arg) {
-            Ok(id) => self.handle(id),
-            Err(kind) => self.tape.void("primal", kind),
-        }
+        let found = match std::ptr::eq(self.tape, self.home) {
+            true => self.home.input(self.node, arg).map(|id| Var { tape: self.tape, id }),
+            false => self.home.input_value(self.node, arg).map(|x| self.tape.constant_value(x)),
+        };
+        found.unwrap_or_else(|kind| self.tape.fail("primal", *kind))
     }
 
     /// The value of the output.
     #[inline]
     pub fn y(&self) -> Var<'t, T> {
-        self.handle(self.node)
+        match std::ptr::eq(self.tape, self.home) {
+            true => Var { tape: self.tape, id: self.node },
+            false => self.tape.constant_value(self.home.value(self.node)),
+        }
+    }
+
+    /// The number of arguments.
+    pub fn n_inputs(&self) -> usize {
+        self.home.n_inputs(self.node)
     }
 
     /// The shape of argument `arg`; of a scalar if there is no such argument.
@@ -209,25 +214,15 @@ impl<'t, T: TensorLike> Primal<'t, T> {
         self.home.shape(self.node)
     }
 
-    /// True if `ct`, a handle that the rule returned, is shaped like argument `arg`.
+    /// True if `x_bar` is shaped like argument `arg`.
     #[inline]
-    pub(crate) fn has_shape_of(&self, arg: usize, ct: Var<'t, T>) -> bool {
-        let Ok(id) = self.home.input(self.node, arg) else { return false };
-        !ct.id.is_void() && self.home.value_shape_is(id, ct.tape, ct.id)
+    pub(crate) fn has_shape_of(&self, arg: usize, x_bar: &T) -> bool {
+        self.home.input_has_shape(self.node, arg, x_bar.shape())
     }
 
     /// The tape that the rule records on.
     pub fn tape(&self) -> &'t Tape<T> {
         self.tape
-    }
-
-    #[inline]
-    fn handle(&self, id: NodeId) -> Var<'t, T> {
-        if std::ptr::eq(self.tape, self.home) {
-            Var { tape: self.tape, id }
-        } else {
-            self.tape.constant_value(self.home.value(id))
-        }
     }
 }
 
@@ -235,6 +230,9 @@ impl<'t, T: TensorLike> Primal<'t, T> {
 pub trait Elementwise<T: TensorLike> {
     /// The name, as errors and traces give it.
     const NAME: &'static str;
+
+    /// The number of arguments.
+    const ARITY: usize = 1;
 
     /// The value.
     fn forward(&self, x: &[&T]) -> Result<T, T::Error>;
@@ -259,6 +257,7 @@ impl<T: TensorLike, E: Elementwise<T>> Op<T> for ByPartial<E> {
 
     #[inline]
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
+        check_arity(E::ARITY, x)?;
         broadcast(x)
     }
 
@@ -277,12 +276,17 @@ impl<T: TensorLike, E: Elementwise<T>> Op<T> for ByPartial<E> {
         Some(self.0.partial(arg, p, t))
     }
 
+    #[inline]
+    fn keeps_shape(&self, n: usize) -> bool {
+        n == E::ARITY
+    }
+
     fn format(&self, x: &[&str]) -> String {
         self.0.format(x)
     }
 }
 
-/// A linear map of one argument.
+/// A linear map of one argument. Forward mode applies it again, to the tangent, hence `Clone`.
 pub trait Linear<T: TensorLike>: Clone + 'static {
     /// The name, as errors and traces give it.
     const NAME: &'static str;
@@ -312,10 +316,8 @@ impl<T: TensorLike, L: Linear<T>> Op<T> for ByTranspose<L> {
     }
 
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
-        match x {
-            [x] => self.0.shape(x),
-            _ => Err(ErrorKind::Arity { expected: 1, got: x.len() }),
-        }
+        check_arity(1, x)?;
+        self.0.shape(&x[0])
     }
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
@@ -340,6 +342,9 @@ pub trait Step<T: TensorLike> {
     /// The name, as errors and traces give it.
     const NAME: &'static str;
 
+    /// The number of arguments.
+    const ARITY: usize = 1;
+
     /// The value.
     fn forward(&self, x: &[&T]) -> Result<T, T::Error>;
 
@@ -360,6 +365,7 @@ impl<T: TensorLike, S: Step<T>> Op<T> for NoDerivative<S> {
 
     #[inline]
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
+        check_arity(S::ARITY, x)?;
         broadcast(x)
     }
 
@@ -377,19 +383,32 @@ impl<T: TensorLike, S: Step<T>> Op<T> for NoDerivative<S> {
         false
     }
 
+    #[inline]
+    fn keeps_shape(&self, n: usize) -> bool {
+        n == S::ARITY
+    }
+
     fn format(&self, x: &[&str]) -> String {
         self.0.format(x)
     }
 }
 
-/// The shape rule of elementwise operations: what all arguments broadcast to.
+/// Refuses a number of arguments other than `expected`.
+#[inline]
+fn check_arity(expected: usize, x: &[Shape]) -> Result<(), ErrorKind> {
+    match x.len() == expected {
+        true => Ok(()),
+        false => Err(ErrorKind::Arity { expected, got: x.len() }),
+    }
+}
+
+/// The shape rule of elementwise operations: what all arguments broadcast to, at least one.
 #[inline]
 pub fn broadcast(x: &[Shape]) -> Result<Shape, ErrorKind> {
-    let (first, others) = match x {
-        [] => return Err(ErrorKind::Arity { expected: 1, got: 0 }),
-        [first, others @ ..] => (first.clone(), others),
+    let Some((first, others)) = x.split_first() else {
+        return Err(ErrorKind::Arity { expected: 1, got: 0 });
     };
-    others.iter().try_fold(first, |left, right| match left.broadcast(right) {
+    others.iter().try_fold(first.clone(), |left, right| match left.broadcast(right) {
         Some(shape) => Ok(shape),
         None => {
             let right = right.clone();

@@ -9,14 +9,13 @@
 //! `old + new`.
 
 use std::panic::Location;
-use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::error::{Error, ErrorKind};
-use crate::op::{OpRef, Primal};
+use crate::error::{Error, ErrorKind, backend};
+use crate::op::{Op, OpRef, Primal};
 use crate::shape::Shape;
-use crate::subgraph::{Subgraph, Targets};
+use crate::subgraph::{Edge, Subgraph, Targets};
 use crate::tape::{NodeId, Tape};
 use crate::tensor::TensorLike;
 use crate::var::Var;
@@ -306,8 +305,8 @@ trait Calculus<'t, T: TensorLike> {
     /// A cotangent for a rule.
     fn enter(&self, ct: Self::Ct) -> Var<'t, T>;
 
-    /// A cotangent from a rule, which has passed [`Var::ok`].
-    fn leave(&self, ct: Var<'t, T>) -> Self::Ct;
+    /// A cotangent from a rule, if it is a value of this tape and shaped like argument `arg`.
+    fn leave(&self, p: &Primal<'t, T>, arg: usize, ct: Var<'t, T>) -> Option<Self::Ct>;
 
     /// Called when all cotangents of a node have left.
     fn end_node(&self);
@@ -333,8 +332,8 @@ impl<'t, T: TensorLike> Calculus<'t, T> for Recorded<'t, T> {
         ct
     }
 
-    fn leave(&self, ct: Var<'t, T>) -> Var<'t, T> {
-        ct
+    fn leave(&self, p: &Primal<'t, T>, arg: usize, ct: Var<'t, T>) -> Option<Var<'t, T>> {
+        self.tape.checked_value(ct).is_some_and(|value| p.has_shape_of(arg, &value)).then_some(ct)
     }
 
     fn end_node(&self) {}
@@ -365,8 +364,8 @@ impl<'t, T: TensorLike> Calculus<'t, T> for Plain<'t, T> {
     }
 
     #[inline]
-    fn leave(&self, ct: Var<'t, T>) -> T {
-        self.scratch.value(ct.id)
+    fn leave(&self, p: &Primal<'t, T>, arg: usize, ct: Var<'t, T>) -> Option<T> {
+        self.scratch.checked_value(ct).filter(|value| p.has_shape_of(arg, value))
     }
 
     #[inline]
@@ -377,8 +376,7 @@ impl<'t, T: TensorLike> Calculus<'t, T> for Plain<'t, T> {
     // The store holds the only reference to `old`, so a backend can add in place.
     #[inline]
     fn add(&self, old: T, new: T) -> Result<T, Error> {
-        let location = self.scratch.inherited.get().unwrap_or(Location::caller());
-        old.accumulate(&new).map_err(|error| Error::new("add", backend(error), location))
+        old.accumulate(&new).map_err(|error| Error::new("add", backend(error), here(self.scratch)))
     }
 }
 
@@ -394,67 +392,91 @@ fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
         // y is the youngest of its ancestors.
         *last = Some(seed);
     }
+    let lines = calculus.tape().lines();
+    let mut buffers = Buffers { wanted: Vec::new(), x_bar: Vec::new() };
     for (at, step) in graph.steps.iter().enumerate().rev() {
-        let inputs: SmallVec<[Option<usize>; 4]> = graph.inputs(step).collect();
-        let Some((op, location)) = home.op_at(step.id) else { continue };
-        if inputs.iter().all(Option::is_none) {
+        let inputs = graph.inputs(step);
+        if inputs.iter().all(Edge::is_none) {
             continue;
         }
         let keep = step.is_target || C::KEEPS_ALL;
         let ct = if keep { cts[at].clone() } else { cts[at].take() };
         let Some(ct) = ct else { continue };
+        let Some((op, location)) = home.op_at(step.id) else { continue };
         let p = Primal { tape: calculus.tape(), home, node: step.id };
-        let pulled = calculus
-            .tape()
-            .inheriting(location, || pull_node(&op, &p, calculus, ct, &inputs, &mut cts));
-        pulled.map_err(|error| error.in_sweep(Mode::Reverse, op.name()))?;
+        lines.inherit(location);
+        match op {
+            OpRef::Static(op) => pull(op, &p, calculus, ct, inputs, &mut cts, &mut buffers)?,
+            OpRef::Shared(op) => pull(&*op, &p, calculus, ct, inputs, &mut cts, &mut buffers)?,
+        }
     }
     Ok(cts)
 }
 
+/// What a pull needs for a while, kept for the next one.
+struct Buffers<'t, T: TensorLike> {
+    wanted: Vec<bool>,
+    x_bar: Vec<Option<Var<'t, T>>>,
+}
+
 /// Pulls the cotangent of one node back to its inputs, and accumulates there.
-fn pull_node<'t, T: TensorLike, C: Calculus<'t, T>>(
-    op: &OpRef<T>,
+fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
+    op: &dyn Op<T>,
     p: &Primal<'t, T>,
     calculus: &C,
     ct: C::Ct,
-    inputs: &[Option<usize>],
+    inputs: &[Edge],
     cts: &mut [Option<C::Ct>],
+    Buffers { wanted, x_bar }: &mut Buffers<'t, T>,
 ) -> Result<(), Error> {
-    let wanted: SmallVec<[bool; 4]> = inputs.iter().map(Option::is_some).collect();
-    let pulled = op.pullback(p, calculus.enter(ct), &wanted);
-    let here = || p.tape.inherited.get().unwrap_or(Location::caller());
-    if pulled.len() != inputs.len() {
-        let kind = ErrorKind::Arity { expected: inputs.len(), got: pulled.len() };
-        return Err(Error::new(op.name(), kind, here()));
-    }
-    let mut left: SmallVec<[(usize, C::Ct); 2]> = SmallVec::new();
-    for (arg, (ct, &input)) in pulled.into_iter().zip(inputs).enumerate() {
-        let (Some(ct), Some(input)) = (ct, input) else { continue };
-        p.tape.check(op.name(), ct)?;
-        let ct = match p.has_shape_of(arg, ct) {
-            true => ct,
-            false => ct.fit(&p.shape(arg)),
+    wanted.clear();
+    wanted.extend(inputs.iter().map(Edge::is_some));
+    x_bar.clear();
+    x_bar.resize(inputs.len(), None);
+    op.pullback(p, calculus.enter(ct), wanted, x_bar);
+    for (arg, (&x_bar, input)) in x_bar.iter().zip(inputs).enumerate() {
+        let (Some(x_bar), Some(step)) = (x_bar, input.step()) else { continue };
+        let new = match calculus.leave(p, arg, x_bar) {
+            Some(new) => new,
+            None => fit(op, p, calculus, arg, x_bar)?,
         };
-        ct.ok()?;
-        if !p.has_shape_of(arg, ct) {
-            let kind = ErrorKind::RuleShape { expected: p.shape(arg), got: ct.shape()? };
-            return Err(Error::new(op.name(), kind, here()));
-        }
-        left.push((input, calculus.leave(ct)));
-    }
-    calculus.end_node();
-    for (input, new) in left {
-        cts[input] = Some(match cts[input].take() {
+        cts[step] = Some(match cts[step].take() {
             None => new,
-            Some(old) => calculus.add(old, new)?,
+            Some(old) => {
+                calculus.add(old, new).map_err(|e| e.in_sweep(Mode::Reverse, op.name()))?
+            }
         });
     }
+    calculus.end_node();
     Ok(())
 }
 
-pub(crate) fn backend<E: std::error::Error + Send + Sync + 'static>(error: E) -> ErrorKind {
-    ErrorKind::Backend(Arc::new(error))
+/// The cotangent of an argument, un-broadcast to its shape.
+#[cold]
+fn fit<'t, T: TensorLike, C: Calculus<'t, T>>(
+    op: &dyn Op<T>,
+    p: &Primal<'t, T>,
+    calculus: &C,
+    arg: usize,
+    x_bar: Var<'t, T>,
+) -> Result<C::Ct, Error> {
+    let in_sweep = |error: Error| error.in_sweep(Mode::Reverse, op.name());
+    p.tape.check(op.name(), x_bar).map_err(in_sweep)?;
+    let fitted = x_bar.fit(&p.shape(arg));
+    let got = fitted.shape().map_err(in_sweep)?;
+    let kind = ErrorKind::RuleShape { expected: p.shape(arg), got };
+    calculus.leave(p, arg, fitted).ok_or_else(|| rule_error(op, p, kind))
+}
+
+/// What a rule did wrong.
+#[cold]
+fn rule_error<T: TensorLike>(op: &dyn Op<T>, p: &Primal<'_, T>, kind: ErrorKind) -> Error {
+    Error::new(op.name(), kind, here(p.tape)).in_sweep(Mode::Reverse, op.name())
+}
+
+/// The line of the node whose rule runs.
+fn here<T: TensorLike>(tape: &Tape<T>) -> &'static Location<'static> {
+    tape.inherited.get().unwrap_or(Location::caller())
 }
 
 #[track_caller]

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind};
-use crate::op::Primal;
+use crate::op::{OpRef, Primal};
 use crate::pullback::error_here;
 use crate::shape::Shape;
 use crate::subgraph::Targets;
@@ -50,29 +50,42 @@ impl<T: TensorLike> Tape<T> {
             }
         }
         let mut derivatives = Vec::with_capacity(graph.steps.len());
+        let lines = self.lines();
         for (at, step) in graph.steps.iter().enumerate() {
             if let Some((op, location)) = self.op_at(step.id) {
-                let x_dot: SmallVec<[Option<Var<'t, T>>; 4]> =
-                    graph.inputs(step).map(|input| input.and_then(|at| tangents[at])).collect();
+                let x_dot: SmallVec<[Option<Var<'t, T>>; 4]> = graph
+                    .inputs(step)
+                    .iter()
+                    .map(|input| input.step().and_then(|at| tangents[at]))
+                    .collect();
                 if x_dot.iter().any(Option::is_some) {
                     let p = Primal { tape: self, home: self, node: step.id };
-                    let pushed = self.inheriting(location, || -> Result<_, Error> {
-                        let Some(t) = op.pushforward(&p, &x_dot) else { return Ok(tangents[at]) };
-                        let t = push_shape(op.name(), t, &p.y_shape())?;
-                        let sum = tangents[at].map_or(t, |seed| t + seed);
-                        sum.ok().map(|()| Some(sum))
-                    });
-                    tangents[at] =
-                        pushed.map_err(|error| error.in_sweep(Mode::Forward, op.name()))?;
+                    lines.inherit(location);
+                    tangents[at] = push_node(&op, &p, &x_dot, tangents[at])
+                        .map_err(|error| error.in_sweep(Mode::Forward, op.name()))?;
                 }
             }
             derivatives.extend(tangents[at].map(|t| (step.id, t.id)));
         }
+        drop(lines);
         let nodes = start..self.len();
         self.push_sweep(Sweep { mode: Mode::Forward, y: y.id, nodes, derivatives });
         let y_dot = tangents.pop().flatten().unwrap_or_else(|| y.zeros_like());
         y_dot.ok().map(|()| y_dot)
     }
+}
+
+/// The tangent of one node: what the rule gives, and its own where it is an input itself.
+fn push_node<'t, T: TensorLike>(
+    op: &OpRef<T>,
+    p: &Primal<'t, T>,
+    tangents: &[Option<Var<'t, T>>],
+    own: Option<Var<'t, T>>,
+) -> Result<Option<Var<'t, T>>, Error> {
+    let Some(t) = op.pushforward(p, tangents) else { return Ok(own) };
+    let t = push_shape(op.name(), t, &p.y_shape())?;
+    let sum = own.map_or(t, |own| t + own);
+    sum.ok().map(|()| Some(sum))
 }
 
 /// A tangent as a rule gave it, broadcast to the shape of the output.

@@ -22,20 +22,30 @@ const MAX_ELEMENTS: usize = isize::MAX as usize / 16;
 /// assert_eq!(shape.n_elements(), Some(6));
 /// assert_eq!(shape.to_string(), "[2, 3]");
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub struct Shape(SmallVec<[usize; 4]>);
+#[derive(Clone)]
+pub struct Shape(Sizes);
+
+// Not a `SmallVec`: cloning one goes element by element, and shapes are cloned on the hot path.
+#[derive(Clone)]
+enum Sizes {
+    /// The rank, and the sizes of that many axes.
+    Inline(u8, [usize; IN_PLACE]),
+    Heap(Box<[usize]>),
+}
+
+const IN_PLACE: usize = 4;
 
 impl Shape {
     /// The shape of a scalar, `[]`.
     #[inline]
-    pub fn scalar() -> Self {
-        Shape(SmallVec::new())
+    pub const fn scalar() -> Self {
+        Shape(Sizes::Inline(0, [0; IN_PLACE]))
     }
 
     /// The number of axes.
     #[inline]
     pub fn rank(&self) -> usize {
-        self.0.len()
+        self.len()
     }
 
     /// The number of elements, or `None` where no tensor can be that large.
@@ -126,14 +136,43 @@ impl Deref for Shape {
 
     #[inline]
     fn deref(&self) -> &[usize] {
-        &self.0
+        match &self.0 {
+            Sizes::Inline(rank, sizes) => &sizes[..usize::from(*rank)],
+            Sizes::Heap(sizes) => sizes,
+        }
     }
 }
 
 impl From<&[usize]> for Shape {
     #[inline]
     fn from(sizes: &[usize]) -> Self {
-        Shape(SmallVec::from_slice(sizes))
+        if sizes.len() > IN_PLACE {
+            return Shape(Sizes::Heap(sizes.into()));
+        }
+        let mut inline = [0; IN_PLACE];
+        inline[..sizes.len()].copy_from_slice(sizes);
+        Shape(Sizes::Inline(sizes.len() as u8, inline))
+    }
+}
+
+impl PartialEq for Shape {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Shape {}
+
+impl std::hash::Hash for Shape {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Shape::scalar()
     }
 }
 
@@ -151,7 +190,7 @@ impl<const N: usize> From<&[usize; N]> for Shape {
 
 impl From<Vec<usize>> for Shape {
     fn from(sizes: Vec<usize>) -> Self {
-        Shape(SmallVec::from_vec(sizes))
+        Shape::from(&sizes[..])
     }
 }
 
@@ -169,7 +208,7 @@ impl From<usize> for Shape {
 
 impl FromIterator<usize> for Shape {
     fn from_iter<I: IntoIterator<Item = usize>>(sizes: I) -> Self {
-        Shape(sizes.into_iter().collect())
+        Shape::from(&sizes.into_iter().collect::<SmallVec<[usize; 8]>>()[..])
     }
 }
 

@@ -13,7 +13,8 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 
-use crate::error::{Error, ErrorKind};
+use crate::arena::{Arena, Leaf};
+use crate::error::{Error, ErrorKind, backend};
 use crate::op::{Op, OpRef};
 use crate::shape::Shape;
 use crate::subgraph::{Subgraph, Targets};
@@ -47,34 +48,30 @@ impl fmt::Debug for NodeId {
     }
 }
 
-pub(crate) struct Node<T: 'static> {
-    pub(crate) op: Option<OpRef<T>>,
-    pub(crate) inputs: SmallVec<[NodeId; 4]>,
-    pub(crate) value: T,
-    pub(crate) location: &'static Location<'static>,
-    pub(crate) tracked: bool,
-    pub(crate) kind: NodeKind,
-    /// Where a sweep that is being planned finds the node among those it visits; else zero.
-    pub(crate) mark: Cell<u32>,
-}
-
-impl<T: TensorLike> Node<T> {
-    /// What made the node, for messages.
-    pub(crate) fn op_name(&self) -> &'static str {
-        match (&self.op, self.kind) {
-            (Some(op), _) => op.name(),
-            (None, NodeKind::Seed) => "seed",
-            (None, NodeKind::Var) => "var",
-            (None, NodeKind::Constant | NodeKind::Op) => "constant",
-        }
-    }
-}
-
 pub(crate) struct Inner<T: 'static> {
-    pub(crate) nodes: Vec<Node<T>>,
+    pub(crate) arena: Arena<T>,
     pub(crate) errors: Vec<Error>,
     pub(crate) names: Vec<(NodeId, Rc<str>)>,
     pub(crate) sweeps: Vec<Sweep>,
+}
+
+impl<T: TensorLike> Inner<T> {
+    #[inline]
+    fn input(&self, id: NodeId, index: usize) -> Result<NodeId, Box<ErrorKind>> {
+        let inputs = self.arena.inputs(id);
+        let no_such = || ErrorKind::NoSuchArgument { index, n_inputs: inputs.len() }.into();
+        inputs.get(index).copied().ok_or_else(no_such)
+    }
+
+    /// What made a node, for messages.
+    fn made_by(&self, id: NodeId) -> &'static str {
+        match (self.arena.op(id), self.arena.get(id).kind()) {
+            (Some(op), _) => op.name(),
+            (None, NodeKind::Var) => "var",
+            (None, NodeKind::Seed) => "seed",
+            (None, NodeKind::Constant | NodeKind::Op) => "constant",
+        }
+    }
 }
 
 /// A recording of operations on tensors of type `T`, from which derivatives are computed.
@@ -116,9 +113,9 @@ impl<T: TensorLike> Tape<T> {
     /// An empty tape that refuses to hold more than `limit` nodes: a bound on the memory of a
     /// recording. (No tape holds more than 2³¹.)
     pub fn with_limit(limit: usize) -> Self {
-        let (nodes, errors, names, sweeps) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (arena, errors, names, sweeps) = (Arena::new(), Vec::new(), Vec::new(), Vec::new());
         Tape {
-            inner: RefCell::new(Inner { nodes, errors, names, sweeps }),
+            inner: RefCell::new(Inner { arena, errors, names, sweeps }),
             inherited: Cell::new(None),
             limit: limit.min(VOID as usize) as u32,
         }
@@ -148,22 +145,22 @@ impl<T: TensorLike> Tape<T> {
     fn var_value(&self, value: T) -> Var<'_, T> {
         let dtype = value.dtype();
         match dtype.is_float() {
-            true => self.push_leaf(value, NodeKind::Var, true),
-            false => self.void("var", ErrorKind::NotFloat { dtype }),
+            true => self.push_leaf(value, Leaf::Var, true),
+            false => self.fail("var", ErrorKind::NotFloat { dtype }),
         }
     }
 
     #[track_caller]
     #[inline]
     pub(crate) fn constant_value(&self, value: T) -> Var<'_, T> {
-        self.push_leaf(value, NodeKind::Constant, false)
+        self.push_leaf(value, Leaf::Constant, false)
     }
 
     /// A tracked leaf with the value of `x` and no history.
     #[track_caller]
     pub(crate) fn fresh<'t>(&'t self, x: Var<'t, T>) -> Var<'t, T> {
         match x.value() {
-            Ok(value) => self.push_leaf(value, NodeKind::Seed, true),
+            Ok(value) => self.push_leaf(value, Leaf::Seed, true),
             Err(_) => x,
         }
     }
@@ -171,15 +168,14 @@ impl<T: TensorLike> Tape<T> {
     /// The handle to start a recorded sweep from.
     #[track_caller]
     pub(crate) fn seed(&self, value: T) -> Var<'_, T> {
-        self.push_leaf(value, NodeKind::Seed, true)
+        self.push_leaf(value, Leaf::Seed, true)
     }
 
     #[track_caller]
     #[inline]
-    fn push_leaf(&self, value: T, kind: NodeKind, tracked: bool) -> Var<'_, T> {
+    fn push_leaf(&self, value: T, leaf: Leaf, tracked: bool) -> Var<'_, T> {
         let location = self.inherited.get().unwrap_or(Location::caller());
-        let inputs = SmallVec::new();
-        self.push(Node { op: None, inputs, value, location, tracked, kind, mark: Cell::new(0) })
+        self.push(location, |arena| arena.push_leaf(leaf, value, location, tracked))
     }
 
     /// An untracked tensor of zeros like `like` in device and dtype.
@@ -194,7 +190,7 @@ impl<T: TensorLike> Tape<T> {
         let Ok(model) = like.value() else { return like };
         match model.full(shape, value) {
             Ok(value) => self.constant_value(value),
-            Err(error) => self.void("full", ErrorKind::Backend(std::sync::Arc::new(error))),
+            Err(error) => self.fail("full", backend(error)),
         }
     }
 
@@ -210,7 +206,7 @@ impl<T: TensorLike> Tape<T> {
     /// ```
     pub fn clear(&mut self) {
         let inner = self.inner.get_mut();
-        inner.nodes.clear();
+        inner.arena.clear();
         inner.errors.clear();
         inner.names.clear();
         inner.sweeps.clear();
@@ -218,7 +214,7 @@ impl<T: TensorLike> Tape<T> {
 
     /// The number of nodes.
     pub fn len(&self) -> usize {
-        self.inner.borrow().nodes.len()
+        self.inner.borrow().arena.len()
     }
 
     /// True if there are no nodes.
@@ -229,104 +225,136 @@ impl<T: TensorLike> Tape<T> {
     /// Applies an operation, a user's own for instance, to `x`.
     #[track_caller]
     pub fn apply<'t>(&'t self, op: impl Op<T> + 'static, x: &[Var<'t, T>]) -> Var<'t, T> {
-        self.apply_ref(OpRef::Shared(Rc::new(op)), x)
-    }
-
-    #[track_caller]
-    fn apply_ref<'t>(&'t self, op: OpRef<T>, x: &[Var<'t, T>]) -> Var<'t, T> {
-        match *x {
-            [a] => self.record(op, [a]),
-            [a, b] => self.record(op, [a, b]),
-            _ => {
-                let location = self.inherited.get().unwrap_or(Location::caller());
-                if let Some(refused) = self.refuse(&op, x, location) {
-                    return refused;
-                }
-                let values: Vec<T> = x.iter().map(|x| self.value(x.id)).collect();
-                let values: Vec<&T> = values.iter().collect();
-                self.evaluate(op, x, &values, location)
+        let location = self.inherited.get().unwrap_or(Location::caller());
+        let op: Rc<dyn Op<T>> = Rc::new(op);
+        match self.evaluate_slice(&*op, x, location) {
+            Ok((value, tracked)) => {
+                let ids: SmallVec<[NodeId; 4]> = x.iter().map(|x| x.id).collect();
+                self.push(location, |arena| arena.push_shared(op, &ids, value, location, tracked))
             }
+            Err(void) => void,
         }
     }
 
-    /// Applies an operation to a fixed number of arguments, without allocation of its own.
+    /// Applies an operation without parameters to a fixed number of arguments.
     #[track_caller]
     #[inline]
     pub(crate) fn record<'t, const N: usize>(
         &'t self,
-        op: OpRef<T>,
+        op: &'static dyn Op<T>,
         x: [Var<'t, T>; N],
     ) -> Var<'t, T> {
         let location = self.inherited.get().unwrap_or(Location::caller());
-        if let Some(refused) = self.refuse(&op, &x, location) {
-            return refused;
+        match self.evaluate(op, x, location) {
+            Ok((value, tracked)) => {
+                let ids = x.map(|x| x.id);
+                self.push(location, |arena| arena.push_static(op, &ids, value, location, tracked))
+            }
+            Err(void) => void,
         }
-        let values = x.map(|x| self.value(x.id));
-        self.evaluate(op, &x, &values.each_ref(), location)
+    }
+
+    fn evaluate_slice<'t>(
+        &'t self,
+        op: &dyn Op<T>,
+        x: &[Var<'t, T>],
+        location: &'static Location<'static>,
+    ) -> Result<(T, bool), Var<'t, T>> {
+        match *x {
+            [a] => self.evaluate(op, [a], location),
+            [a, b] => self.evaluate(op, [a, b], location),
+            _ => {
+                self.refuse(op, x, location)?;
+                let values: Vec<T> = x.iter().map(|x| self.value(x.id)).collect();
+                let tracked = x.iter().any(|x| x.is_tracked()) && op.is_differentiable();
+                let value = compute(op, &values.iter().collect::<Vec<&T>>());
+                value.map(|value| (value, tracked)).map_err(|kind| self.failed(op, *kind, location))
+            }
+        }
+    }
+
+    /// The value of an operation, and whether it is tracked; a void handle on error.
+    #[inline]
+    fn evaluate<'t, const N: usize>(
+        &'t self,
+        op: &dyn Op<T>,
+        x: [Var<'t, T>; N],
+        location: &'static Location<'static>,
+    ) -> Result<(T, bool), Var<'t, T>> {
+        self.refuse(op, &x, location)?;
+        let mut tracked = false;
+        let values = {
+            let inner = self.inner.borrow();
+            x.map(|x| {
+                let node = inner.arena.get(x.id);
+                tracked |= node.is_tracked();
+                node.value.clone()
+            })
+        };
+        match compute(op, &values.each_ref()) {
+            Ok(value) => Ok((value, tracked && op.is_differentiable())),
+            Err(kind) => Err(self.failed(op, *kind, location)),
+        }
     }
 
     /// The void handle to answer with if an argument is void or of another tape.
     #[inline]
     fn refuse<'t>(
         &'t self,
-        op: &OpRef<T>,
+        op: &dyn Op<T>,
         x: &[Var<'t, T>],
         location: &'static Location<'static>,
-    ) -> Option<Var<'t, T>> {
-        let refused = x.iter().find(|x| !std::ptr::eq(self, x.tape) || x.id.is_void())?;
-        match std::ptr::eq(self, refused.tape) {
-            true => Some(*refused),
-            false => Some(self.void_at(op.name(), ErrorKind::ForeignHandle, location)),
+    ) -> Result<(), Var<'t, T>> {
+        match x.iter().find(|x| !std::ptr::eq(self, x.tape) || x.id.is_void()) {
+            None => Ok(()),
+            Some(x) if std::ptr::eq(self, x.tape) => Err(*x),
+            Some(_) => Err(self.failed(op, ErrorKind::ForeignHandle, location)),
         }
-    }
-
-    /// Checks, computes and records; an error becomes a void handle.
-    #[inline]
-    fn evaluate<'t>(
-        &'t self,
-        op: OpRef<T>,
-        x: &[Var<'t, T>],
-        values: &[&T],
-        location: &'static Location<'static>,
-    ) -> Var<'t, T> {
-        match compute(&*op, values) {
-            Ok(value) => {
-                let tracked = x.iter().any(|x| x.is_tracked()) && op.is_differentiable();
-                let inputs = x.iter().map(|x| x.id).collect();
-                let (op, kind, mark) = (Some(op), NodeKind::Op, Cell::new(0));
-                self.push(Node { op, inputs, value, location, tracked, kind, mark })
-            }
-            Err(kind) => self.void_at(op.name(), *kind, location),
-        }
-    }
-
-    #[inline]
-    fn push(&self, node: Node<T>) -> Var<'_, T> {
-        let mut inner = self.inner.borrow_mut();
-        let index = inner.nodes.len();
-        if index >= self.limit as usize {
-            drop(inner);
-            let kind = ErrorKind::TapeFull { limit: self.limit as usize };
-            return self.void_at(node.op_name(), kind, node.location);
-        }
-        inner.nodes.push(node);
-        Var { tape: self, id: NodeId(index as u32) }
-    }
-
-    /// A handle that carries an error.
-    #[track_caller]
-    #[cold]
-    pub(crate) fn void(&self, op: &'static str, kind: ErrorKind) -> Var<'_, T> {
-        self.void_at(op, kind, self.inherited.get().unwrap_or(Location::caller()))
     }
 
     #[cold]
-    fn void_at(
+    fn failed(
         &self,
-        op: &'static str,
+        op: &dyn Op<T>,
         kind: ErrorKind,
         location: &'static Location<'static>,
     ) -> Var<'_, T> {
+        self.void_error(Error::new(op.name(), kind, location))
+    }
+
+    /// Puts a node into the arena, if there is room.
+    #[inline]
+    fn push(
+        &self,
+        location: &'static Location<'static>,
+        push: impl FnOnce(&mut Arena<T>),
+    ) -> Var<'_, T> {
+        let mut inner = self.inner.borrow_mut();
+        let index = inner.arena.len();
+        if index >= self.limit as usize {
+            drop(inner);
+            let kind = ErrorKind::TapeFull { limit: self.limit as usize };
+            return self.void_error(Error::new("tape", kind, location));
+        }
+        push(&mut inner.arena);
+        Var { tape: self, id: NodeId(index as u32) }
+    }
+
+    /// A void handle with an error of the caller's own, for functions and rules on handles that
+    /// find something wrong: `op` is the name of the function.
+    ///
+    /// ```
+    /// use grad_core::{ErrorKind, Tape};
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let message = "needs at least one layer".to_string();
+    /// let y = tape.fail("mlp", ErrorKind::Parameter { message }) * 2.0;
+    /// assert!(y.value().unwrap_err().to_string().starts_with("mlp: needs at least one layer, at "));
+    /// ```
+    #[track_caller]
+    #[cold]
+    pub fn fail(&self, op: &'static str, kind: ErrorKind) -> Var<'_, T> {
+        let location = self.inherited.get().unwrap_or(Location::caller());
         self.void_error(Error::new(op, kind, location))
     }
 
@@ -362,49 +390,59 @@ impl<T: TensorLike> Tape<T> {
 
     #[inline]
     pub(crate) fn value(&self, id: NodeId) -> T {
-        self.inner.borrow().nodes[id.index()].value.clone()
+        self.inner.borrow().arena.get(id).value.clone()
     }
 
     pub(crate) fn shape(&self, id: NodeId) -> Shape {
-        Shape::from(self.inner.borrow().nodes[id.index()].value.shape())
+        Shape::from(self.inner.borrow().arena.get(id).value.shape())
     }
 
     #[inline]
-    pub(crate) fn input(&self, id: NodeId, index: usize) -> Result<NodeId, ErrorKind> {
+    pub(crate) fn input(&self, id: NodeId, arg: usize) -> Result<NodeId, Box<ErrorKind>> {
+        self.inner.borrow().input(id, arg)
+    }
+
+    pub(crate) fn n_inputs(&self, id: NodeId) -> usize {
+        self.inner.borrow().arena.inputs(id).len()
+    }
+
+    #[inline]
+    pub(crate) fn input_value(&self, id: NodeId, arg: usize) -> Result<T, Box<ErrorKind>> {
         let inner = self.inner.borrow();
-        let inputs = &inner.nodes[id.index()].inputs;
-        let no_such = || ErrorKind::NoSuchArgument { index, n_inputs: inputs.len() };
-        inputs.get(index).copied().ok_or_else(no_such)
+        inner.input(id, arg).map(|id| inner.arena.get(id).value.clone())
     }
 
-    /// True if node `id` of this tape is shaped like node `other_id` of `other`.
     #[inline]
-    pub(crate) fn value_shape_is(&self, id: NodeId, other: &Tape<T>, other_id: NodeId) -> bool {
-        let (inner, other) = (self.inner.borrow(), other.inner.borrow());
-        inner.nodes[id.index()].value.shape() == other.nodes[other_id.index()].value.shape()
+    pub(crate) fn input_has_shape(&self, id: NodeId, arg: usize, shape: &[usize]) -> bool {
+        let inner = self.inner.borrow();
+        inner.input(id, arg).is_ok_and(|id| inner.arena.get(id).value.shape() == shape)
+    }
+
+    /// The value of a handle that is of this tape and not void.
+    #[inline]
+    pub(crate) fn checked_value(&self, x: Var<'_, T>) -> Option<T> {
+        (std::ptr::eq(self, x.tape) && !x.id.is_void()).then(|| self.value(x.id))
     }
 
     /// The operation and the line of a node that is not a leaf.
     #[inline]
     pub(crate) fn op_at(&self, id: NodeId) -> Option<(OpRef<T>, &'static Location<'static>)> {
         let inner = self.inner.borrow();
-        let node = &inner.nodes[id.index()];
-        node.op.clone().map(|op| (op, node.location))
+        inner.arena.op(id).map(|op| (op, inner.arena.get(id).location))
     }
 
     pub(crate) fn is_op(&self, id: NodeId) -> bool {
-        self.inner.borrow().nodes[id.index()].op.is_some()
+        self.inner.borrow().arena.get(id).is_op()
     }
 
     /// The name of what made a node, and the line.
     pub(crate) fn made_by(&self, id: NodeId) -> (&'static str, &'static Location<'static>) {
         let inner = self.inner.borrow();
-        let node = &inner.nodes[id.index()];
-        (node.op_name(), node.location)
+        (inner.made_by(id), inner.arena.get(id).location)
     }
 
     pub(crate) fn subgraph(&self, y: NodeId, targets: Targets<'_>) -> Subgraph {
-        Subgraph::between(&self.inner.borrow().nodes, y, targets)
+        Subgraph::between(&self.inner.borrow().arena, y, targets)
     }
 
     pub(crate) fn push_sweep(&self, sweep: Sweep) {
@@ -423,39 +461,24 @@ impl<T: TensorLike> Tape<T> {
     /// What a node shows of itself, but for its name.
     pub(crate) fn view(&self, id: NodeId) -> view::Node<'_, T> {
         let inner = self.inner.borrow();
-        let node = &inner.nodes[id.index()];
+        let node = inner.arena.get(id);
         view::Node {
             id,
-            kind: node.kind,
-            op: node.op_name(),
-            inputs: node.inputs.to_vec(),
+            kind: node.kind(),
+            op: inner.made_by(id),
+            inputs: inner.arena.inputs(id).to_vec(),
             shape: Shape::from(node.value.shape()),
-            tracked: node.tracked,
+            tracked: node.is_tracked(),
             name: None,
             location: node.location,
             var: Var { tape: self, id },
         }
     }
 
-    /// Runs `f` with every node that it records inheriting `location`.
+    /// The lines that nodes get while a sweep runs rules.
     #[inline]
-    pub(crate) fn inheriting<R>(
-        &self,
-        location: &'static Location<'static>,
-        f: impl FnOnce() -> R,
-    ) -> R {
-        /// Restores the line also when `f` panics, which a user's rule may.
-        struct Restore<'a>(
-            &'a Cell<Option<&'static Location<'static>>>,
-            Option<&'static Location<'static>>,
-        );
-        impl Drop for Restore<'_> {
-            fn drop(&mut self) {
-                self.0.set(self.1);
-            }
-        }
-        let _restore = Restore(&self.inherited, self.inherited.replace(Some(location)));
-        f()
+    pub(crate) fn lines(&self) -> Lines<'_> {
+        Lines { inherited: &self.inherited, before: self.inherited.get() }
     }
 
     /// Removes all nodes and errors while handles to them may exist: for the scratch tape of a
@@ -463,31 +486,66 @@ impl<T: TensorLike> Tape<T> {
     #[inline]
     pub(crate) fn rewind(&self) {
         let mut inner = self.inner.borrow_mut();
-        inner.nodes.clear();
+        inner.arena.clear();
         inner.errors.clear();
+    }
+}
+
+/// While it lives, the nodes of a tape inherit a line; afterwards they have their own again, also
+/// if a user's rule panics.
+pub(crate) struct Lines<'a> {
+    inherited: &'a Cell<Option<&'static Location<'static>>>,
+    before: Option<&'static Location<'static>>,
+}
+
+impl Lines<'_> {
+    #[inline]
+    pub(crate) fn inherit(&self, location: &'static Location<'static>) {
+        self.inherited.set(Some(location));
+    }
+}
+
+impl Drop for Lines<'_> {
+    fn drop(&mut self) {
+        self.inherited.set(self.before);
     }
 }
 
 /// The value of an operation, everything checked. The error is boxed to keep the good way short.
 #[inline]
 fn compute<T: TensorLike>(op: &dyn Op<T>, x: &[&T]) -> Result<T, Box<ErrorKind>> {
+    let mut one_shape = !x.is_empty();
     if let [first, others @ ..] = x {
         for other in others {
             let (left, right) = (first.dtype(), other.dtype());
             if left != right {
-                return Err(Box::new(ErrorKind::DtypeMismatch { left, right }));
+                return Err(ErrorKind::DtypeMismatch { left, right }.into());
             }
+            one_shape &= first.shape() == other.shape();
         }
+    }
+    if one_shape && op.keeps_shape(x.len()) {
+        return checked_forward(op, x, x[0].shape());
     }
     let shapes: SmallVec<[Shape; 3]> = x.iter().map(|x| Shape::from(x.shape())).collect();
     let expected = op.shape(&shapes).and_then(Shape::checked)?;
+    checked_forward(op, x, &expected)
+}
+
+/// The value of an operation, whose shape must be the one that its shape rule states.
+#[inline]
+fn checked_forward<T: TensorLike>(
+    op: &dyn Op<T>,
+    x: &[&T],
+    expected: &[usize],
+) -> Result<T, Box<ErrorKind>> {
     match op.forward(x) {
-        Ok(value) if *value.shape() == *expected => Ok(value),
+        Ok(value) if value.shape() == expected => Ok(value),
         Ok(value) => {
-            let got = Shape::from(value.shape());
-            Err(Box::new(ErrorKind::OutputShape { expected, got }))
+            let (expected, got) = (Shape::from(expected), Shape::from(value.shape()));
+            Err(ErrorKind::OutputShape { expected, got }.into())
         }
-        Err(error) => Err(Box::new(ErrorKind::Backend(std::sync::Arc::new(error)))),
+        Err(error) => Err(backend(error).into()),
     }
 }
 

@@ -36,6 +36,7 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
     fn full(&self, shape: &[usize], value: f64) -> Result<Self, Self::Error>;
 
     /// A tensor of `shape` with the row-major elements `data`, placed as by [`TensorLike::full`].
+    #[allow(clippy::wrong_self_convention)] // `self` is the model, as in `full`.
     fn from_host(&self, shape: &[usize], data: &[f64]) -> Result<Self, Self::Error>;
 
     /// The elements in row-major order.
@@ -86,7 +87,8 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
     /// The sum over `axes`, which are dropped; over no axes, the tensor itself.
     fn sum(&self, axes: &[usize]) -> Result<Self, Self::Error>;
 
-    /// The largest element over `axes`, which are dropped; NaN where there is one.
+    /// The largest element over `axes`, which are dropped; NaN where there is one. The engine
+    /// refuses reductions over no elements.
     fn max(&self, axes: &[usize]) -> Result<Self, Self::Error>;
 
     /// The same elements in row-major order under another shape.
@@ -141,7 +143,9 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
 
     /// `|x|`.
     fn abs(&self) -> Result<Self, Self::Error> {
-        self.lt(&self.scalar(0.0)?)?.select(&self.neg()?, self)
+        let zero = self.scalar(0.0)?;
+        // The sum turns −0 into 0.
+        self.lt(&zero)?.select(&self.neg()?, self)?.add(&zero)
     }
 
     /// −1, 0 or 1 by the sign of x; 0 for NaN.

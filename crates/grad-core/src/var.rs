@@ -3,8 +3,8 @@
 use std::fmt;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use crate::error::{Error, ErrorKind};
-use crate::op::{Op, OpRef};
+use crate::error::{Error, ErrorKind, backend};
+use crate::op::Op;
 use crate::shape::Shape;
 use crate::tape::{NodeId, Tape};
 use crate::tensor::{DType, TensorLike};
@@ -14,6 +14,8 @@ use crate::trace::format_tensor;
 ///
 /// Handles are `Copy`, so code reads as mathematics: `((a + b) * b).sum()`. What each operation
 /// computes, its derivative and its corner cases are in its documentation below.
+///
+/// Comparisons are methods, `x.lt(y)`, that give masks; `==` between handles is not defined.
 ///
 /// # Errors are deferred
 ///
@@ -69,7 +71,6 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// [`ErrorKind::Backend`] if the device cannot be read.
     #[track_caller]
     pub fn to_host(self) -> Result<Vec<f64>, Error> {
-        let backend = |error| ErrorKind::Backend(std::sync::Arc::new(error));
         self.value()?.to_host().map_err(|error| self.error("to_host", backend(error)))
     }
 
@@ -96,7 +97,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// True for a variable and for what was computed from one by differentiable operations.
     #[inline]
     pub fn is_tracked(self) -> bool {
-        !self.id.is_void() && self.tape.inner.borrow().nodes[self.id.index()].tracked
+        !self.id.is_void() && self.tape.inner.borrow().arena.get(self.id).is_tracked()
     }
 
     /// True if the handle carries an error in place of a value.
@@ -133,14 +134,14 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     #[inline]
     pub(crate) fn unary(self, op: &'static dyn Op<T>) -> Self {
-        self.tape.record(OpRef::Static(op), [self])
+        self.tape.record(op, [self])
     }
 
     /// Applies an operation without parameters to this handle and another operand.
     #[track_caller]
     #[inline]
     pub(crate) fn binary(self, op: &'static dyn Op<T>, y: impl Operand<'t, T>) -> Self {
-        self.tape.record(OpRef::Static(op), [self, y.beside(self)])
+        self.tape.record(op, [self, y.beside(self)])
     }
 
     /// Applies an operation with parameters to this handle.
@@ -152,7 +153,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Void, for parameters that `check` finds wrong before there is an operation.
     #[track_caller]
     pub(crate) fn void(self, op: &'static str, kind: ErrorKind) -> Self {
-        if self.id.is_void() { self } else { self.tape.void(op, kind) }
+        if self.id.is_void() { self } else { self.tape.fail(op, kind) }
     }
 }
 

@@ -9,6 +9,7 @@ struct Add;
 
 impl<T: TensorLike> Elementwise<T> for Add {
     const NAME: &'static str = "add";
+    const ARITY: usize = 2;
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].add(x[1])
@@ -28,6 +29,7 @@ struct Sub;
 
 impl<T: TensorLike> Elementwise<T> for Sub {
     const NAME: &'static str = "sub";
+    const ARITY: usize = 2;
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].sub(x[1])
@@ -47,6 +49,7 @@ struct Mul;
 
 impl<T: TensorLike> Elementwise<T> for Mul {
     const NAME: &'static str = "mul";
+    const ARITY: usize = 2;
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].mul(x[1])
@@ -66,6 +69,7 @@ struct Div;
 
 impl<T: TensorLike> Elementwise<T> for Div {
     const NAME: &'static str = "div";
+    const ARITY: usize = 2;
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].div(x[1])
@@ -88,6 +92,7 @@ struct MulOrZero;
 
 impl<T: TensorLike> Elementwise<T> for MulOrZero {
     const NAME: &'static str = "mul_or_zero";
+    const ARITY: usize = 2;
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].mul_or_zero(x[1])
@@ -218,6 +223,8 @@ impl<T: TensorLike> Elementwise<T> for Powi {
     }
 }
 
+// The operators are implemented, in `var`; these methods are where they are documented.
+#[allow(clippy::should_implement_trait)]
 impl<'t, T: TensorLike> Var<'t, T> {
     /// The sum `x + y`, elementwise; also written `x + y`.
     ///
@@ -368,7 +375,6 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// # Ok::<(), grad_core::Error>(())
     /// ```
     #[track_caller]
-    #[allow(clippy::should_implement_trait)] // It does; this is where it is documented.
     pub fn neg(self) -> Self {
         self.unary(&ByPartial(Neg))
     }

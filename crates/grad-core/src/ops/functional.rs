@@ -16,7 +16,7 @@ macro_rules! functional {
                 pub fn $name<'t>(&'t self, x: Var<'t, T>, $($arg: $type),*) -> Var<'t, T> {
                     match std::ptr::eq(self, x.tape()) {
                         true => x.$name($($arg),*),
-                        false => self.void(stringify!($name), crate::ErrorKind::ForeignHandle),
+                        false => self.fail(stringify!($name), crate::ErrorKind::ForeignHandle),
                     }
                 }
             )*

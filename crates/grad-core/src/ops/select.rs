@@ -10,6 +10,7 @@ struct Maximum;
 
 impl<T: TensorLike> Elementwise<T> for Maximum {
     const NAME: &'static str = "maximum";
+    const ARITY: usize = 2;
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].maximum(x[1])
@@ -26,6 +27,7 @@ struct Minimum;
 
 impl<T: TensorLike> Elementwise<T> for Minimum {
     const NAME: &'static str = "minimum";
+    const ARITY: usize = 2;
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].minimum(x[1])
@@ -47,6 +49,7 @@ struct Where;
 
 impl<T: TensorLike> Elementwise<T> for Where {
     const NAME: &'static str = "where";
+    const ARITY: usize = 3;
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].select(x[1], x[2])
@@ -74,6 +77,7 @@ macro_rules! comparison {
 
         impl<T: TensorLike> Step<T> for $name {
             const NAME: &'static str = $text;
+            const ARITY: usize = 2;
 
             fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
                 let ($x, $y) = (x[0], x[1]);
@@ -191,8 +195,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn where_(self, a: impl Operand<'t, T>, b: impl Operand<'t, T>) -> Self {
-        let op = crate::op::OpRef::Static(&ByPartial(Where));
-        self.tape.record(op, [self, a.beside(self), b.beside(self)])
+        self.tape.record(&ByPartial(Where), [self, a.beside(self), b.beside(self)])
     }
 
     /// The sign of `x`: −1, 0 or 1, elementwise; 0 for NaN. Untracked: its derivative is 0.
