@@ -118,8 +118,9 @@ impl<T: TensorLike> Tape<T> {
         let seed = self.ones_seed("gradients", y)?;
         let (graph, cts) = self.sweep_recorded(y, seed, Targets::All)?;
         self.list(y, start, &graph, &cts);
-        let by_node = graph.steps.iter().zip(cts);
-        let by_node = by_node.filter_map(|(step, ct)| Some((step.id, ct?))).collect();
+        let by_node = cts.into_iter().enumerate();
+        let by_node = by_node.filter_map(|(step, ct)| Some((graph.node(step), ct?))).collect();
+        self.recycle(graph);
         Ok(Gradients { tape: self, by_node })
     }
 
@@ -143,16 +144,13 @@ impl<T: TensorLike> Tape<T> {
         };
         let (graph, cts) = self.sweep_recorded(y, seed, Targets::These(&targets))?;
         self.list(y, start, &graph, &cts);
-        let ct_of = |step: &Option<usize>| step.and_then(|step| cts[step]);
-        graph
-            .targets
-            .iter()
-            .zip(wrt)
-            .map(|(step, &x)| {
-                let ct = ct_of(step).unwrap_or_else(|| x.zeros_like());
-                ct.ok().map(|()| ct)
-            })
-            .collect()
+        let answer = |(step, x): (&Option<usize>, &Var<'t, T>)| {
+            let ct = step.and_then(|step| cts[step]).unwrap_or_else(|| x.zeros_like());
+            ct.ok().map(|()| ct)
+        };
+        let answers = graph.targets.iter().zip(wrt).map(answer).collect();
+        self.recycle(graph);
+        answers
     }
 
     fn sweep_recorded<'t>(
@@ -161,8 +159,9 @@ impl<T: TensorLike> Tape<T> {
         seed: Var<'t, T>,
         targets: Targets<'_>,
     ) -> Result<Swept<Var<'t, T>>, Error> {
-        let graph = self.subgraph(y.id, targets);
-        let cts = sweep(self, &graph, &Recorded { tape: self }, seed)?;
+        let graph = self.plan(y.id, targets);
+        let mut cts = vec![None; graph.len()];
+        sweep(self, &graph, &Recorded { tape: self }, seed, &mut cts)?;
         Ok((graph, cts))
     }
 
@@ -186,9 +185,11 @@ impl<T: TensorLike> Tape<T> {
                 ct
             }
         };
-        let graph = self.subgraph(y.id, Targets::These(&targets));
-        let scratch = Tape::new();
-        let mut cts = sweep(self, &graph, &Plain { scratch: &scratch }, seed)?;
+        let graph = self.plan(y.id, Targets::These(&targets));
+        let scratch = self.spare.scratch.take().unwrap_or_default();
+        let mut cts = self.spare.cts.take();
+        cts.resize(graph.len(), None);
+        sweep(self, &graph, &Plain { scratch: &scratch }, seed, &mut cts)?;
         // A handle that is asked for twice keeps its cotangent for the second time.
         let mut answers = Vec::with_capacity(wrt.len());
         for (at, (&step, x)) in graph.targets.iter().zip(wrt).enumerate() {
@@ -202,6 +203,10 @@ impl<T: TensorLike> Tape<T> {
                 }
             });
         }
+        cts.clear();
+        self.spare.cts.set(cts);
+        self.spare.scratch.set(Some(scratch));
+        self.recycle(graph);
         Ok(answers)
     }
 
@@ -261,7 +266,8 @@ impl<T: TensorLike> Tape<T> {
 
     /// Remembers a recorded sweep for the trace: operations newest first, then leaves in order.
     fn list(&self, y: Var<'_, T>, start: usize, graph: &Subgraph, cts: &[Option<Var<'_, T>>]) {
-        let both = graph.steps.iter().zip(cts).filter_map(|(step, ct)| Some((step.id, (*ct)?.id)));
+        let both = cts.iter().enumerate();
+        let both = both.filter_map(|(step, ct)| Some((graph.node(step), (*ct)?.id)));
         let (ops, leaves): (Vec<_>, Vec<_>) = both.partition(|&(id, _)| self.is_op(id));
         let derivatives = ops.into_iter().rev().chain(leaves).collect();
         let nodes = start..self.len();
@@ -282,7 +288,9 @@ pub(crate) fn vjp_unlisted<'t, T: TensorLike>(
     }
     match y.tape.sweep_recorded(y, ct, Targets::These(&[x.id])) {
         Ok((graph, cts)) => {
-            graph.targets[0].and_then(|step| cts[step]).unwrap_or_else(|| x.zeros_like())
+            let x_bar = graph.targets[0].and_then(|step| cts[step]);
+            y.tape.recycle(graph);
+            x_bar.unwrap_or_else(|| x.zeros_like())
         }
         Err(error) => y.tape.void_error(error),
     }
@@ -380,37 +388,37 @@ impl<'t, T: TensorLike> Calculus<'t, T> for Plain<'t, T> {
     }
 }
 
-/// The reverse sweep.
+/// The reverse sweep: fills in `cts`, the cotangents at the steps of `graph`.
 fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
     home: &'t Tape<T>,
     graph: &Subgraph,
     calculus: &C,
     seed: C::Ct,
-) -> Result<Vec<Option<C::Ct>>, Error> {
-    let mut cts: Vec<Option<C::Ct>> = vec![None; graph.steps.len()];
+    cts: &mut [Option<C::Ct>],
+) -> Result<(), Error> {
     if let Some(last) = cts.last_mut() {
         // y is the youngest of its ancestors.
         *last = Some(seed);
     }
     let lines = calculus.tape().lines();
     let mut buffers = Buffers { wanted: Vec::new(), x_bar: Vec::new() };
-    for (at, step) in graph.steps.iter().enumerate().rev() {
+    for step in (0..graph.len()).rev() {
         let inputs = graph.inputs(step);
         if inputs.iter().all(Edge::is_none) {
             continue;
         }
-        let keep = step.is_target || C::KEEPS_ALL;
-        let ct = if keep { cts[at].clone() } else { cts[at].take() };
+        let keep = C::KEEPS_ALL || graph.is_target(step);
+        let ct = if keep { cts[step].clone() } else { cts[step].take() };
         let Some(ct) = ct else { continue };
-        let Some((op, location)) = home.op_at(step.id) else { continue };
-        let p = Primal { tape: calculus.tape(), home, node: step.id };
+        let Some((op, location)) = home.op_at(graph.node(step)) else { continue };
+        let p = Primal { tape: calculus.tape(), home, node: graph.node(step) };
         lines.inherit(location);
         match op {
-            OpRef::Static(op) => pull(op, &p, calculus, ct, inputs, &mut cts, &mut buffers)?,
-            OpRef::Shared(op) => pull(&*op, &p, calculus, ct, inputs, &mut cts, &mut buffers)?,
+            OpRef::Static(op) => pull(op, &p, calculus, ct, inputs, cts, &mut buffers)?,
+            OpRef::Shared(op) => pull(&*op, &p, calculus, ct, inputs, cts, &mut buffers)?,
         }
     }
-    Ok(cts)
+    Ok(())
 }
 
 /// What a pull needs for a while, kept for the next one.

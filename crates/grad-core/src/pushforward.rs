@@ -41,33 +41,35 @@ impl<T: TensorLike> Tape<T> {
             self.check_cotangent("jvp", x, &t.shape()?)?;
         }
         let start = self.len();
-        let graph = self.subgraph(y.id, Targets::These(&targets));
-        let mut tangents: Vec<Option<Var<'t, T>>> = vec![None; graph.steps.len()];
+        let graph = self.plan(y.id, Targets::These(&targets));
+        let mut tangents: Vec<Option<Var<'t, T>>> = vec![None; graph.len()];
         for (step, &seed) in graph.targets.iter().zip(&seeds) {
             if let Some(step) = *step {
                 // An input that is given twice, or that depends on another, moves by the sum.
                 tangents[step] = Some(tangents[step].map_or(seed, |other| other + seed));
             }
         }
-        let mut derivatives = Vec::with_capacity(graph.steps.len());
+        let mut derivatives = Vec::with_capacity(graph.len());
         let lines = self.lines();
-        for (at, step) in graph.steps.iter().enumerate() {
-            if let Some((op, location)) = self.op_at(step.id) {
+        for at in 0..graph.len() {
+            let node = graph.node(at);
+            if let Some((op, location)) = self.op_at(node) {
                 let x_dot: SmallVec<[Option<Var<'t, T>>; 4]> = graph
-                    .inputs(step)
+                    .inputs(at)
                     .iter()
                     .map(|input| input.step().and_then(|at| tangents[at]))
                     .collect();
                 if x_dot.iter().any(Option::is_some) {
-                    let p = Primal { tape: self, home: self, node: step.id };
+                    let p = Primal { tape: self, home: self, node };
                     lines.inherit(location);
                     tangents[at] = push_node(&op, &p, &x_dot, tangents[at])
                         .map_err(|error| error.in_sweep(Mode::Forward, op.name()))?;
                 }
             }
-            derivatives.extend(tangents[at].map(|t| (step.id, t.id)));
+            derivatives.extend(tangents[at].map(|t| (node, t.id)));
         }
         drop(lines);
+        self.recycle(graph);
         let nodes = start..self.len();
         self.push_sweep(Sweep { mode: Mode::Forward, y: y.id, nodes, derivatives });
         let y_dot = tangents.pop().flatten().unwrap_or_else(|| y.zeros_like());

@@ -6,27 +6,23 @@ use crate::arena::Arena;
 use crate::tape::NodeId;
 use crate::tensor::TensorLike;
 
-/// The tracked nodes through which `y` depends on the targets, in recording order.
+/// The tracked nodes through which `y` depends on the targets, in recording order: the *steps* of
+/// a sweep, numbered from 0.
 ///
 /// Finding them looks at ancestors of `y` no older than the oldest target and at nothing else, so
 /// that unrelated nodes cost nothing, wherever they stand.
+#[derive(Default)]
 pub(crate) struct Subgraph {
-    pub(crate) steps: Vec<Step>,
-    /// Where each input of each step leads, in turn.
+    /// The ancestors that were looked at; a buffer.
+    found: Vec<NodeId>,
+    nodes: Vec<NodeId>,
+    /// For each step, whether its derivative is asked for, and has to be kept.
+    is_target: Vec<bool>,
+    /// For each step, where its edges end; they begin where those of the step before it end.
+    edges_end: Vec<u32>,
     edges: Vec<Edge>,
     /// For each target: the step that it is, if `y` depends on it.
     pub(crate) targets: Vec<Option<usize>>,
-    /// How many nodes were looked at.
-    #[cfg(test)]
-    pub(crate) n_visited: usize,
-}
-
-pub(crate) struct Step {
-    pub(crate) id: NodeId,
-    /// True if the derivative at this node is asked for, and has to be kept.
-    pub(crate) is_target: bool,
-    first_edge: u32,
-    n_edges: u32,
 }
 
 /// Where an input of a step leads: to another step, or nowhere that the sweep goes.
@@ -76,76 +72,81 @@ pub(crate) enum Targets<'a> {
 }
 
 impl Subgraph {
-    pub(crate) fn between<T: TensorLike>(
-        arena: &Arena<T>,
-        y: NodeId,
-        targets: Targets<'_>,
-    ) -> Self {
-        let mut sorted: SmallVec<[NodeId; 4]> = match targets {
-            Targets::These(ids) => SmallVec::from_slice(ids),
-            Targets::All => SmallVec::new(),
+    /// Plans a sweep, in the memory of an earlier one.
+    pub(crate) fn plan<T: TensorLike>(&mut self, arena: &Arena<T>, y: NodeId, wrt: Targets<'_>) {
+        let Subgraph { found, nodes, is_target, edges_end, edges, targets } = self;
+        let (ids, all) = match wrt {
+            Targets::These(ids) => (ids, false),
+            Targets::All => (&[][..], true),
         };
+        let mut sorted: SmallVec<[NodeId; 4]> = SmallVec::from_slice(ids);
         sorted.sort_unstable();
-        let oldest = match targets {
-            Targets::These(_) => sorted.first().copied().unwrap_or(NodeId(u32::MAX)),
-            Targets::All => NodeId(0),
-        };
-        let found = ancestors(arena, y, oldest);
+        let oldest = if all { NodeId(0) } else { *sorted.first().unwrap_or(&NodeId(u32::MAX)) };
+        ancestors(arena, y, oldest, found);
 
         // What leads to no target is left out; the others are numbered, and marked with the number.
-        let mut steps = Vec::with_capacity(found.len());
-        let mut edges = Vec::with_capacity(2 * found.len());
+        nodes.clear();
+        is_target.clear();
+        edges_end.clear();
+        edges.clear();
         let mut targets_ahead = &sorted[..];
-        for &id in &found {
-            let mut is_target = matches!(targets, Targets::All);
+        for &id in &*found {
+            let mut wanted = all;
             while let Some((&target, rest)) = targets_ahead.split_first()
                 && target <= id
             {
-                is_target |= target == id;
+                wanted |= target == id;
                 targets_ahead = rest;
             }
             let first_edge = edges.len();
-            let mut leads_on = is_target;
+            let mut leads_on = wanted;
             for &input in arena.inputs(id) {
                 let edge = Edge::from_mark(arena.get(input).state.mark());
                 leads_on |= edge.is_some();
                 edges.push(edge);
             }
             if leads_on {
-                arena.get(id).state.set_mark(Edge(steps.len() as u32).to_mark());
-                let (first_edge, n_edges) = (first_edge as u32, (edges.len() - first_edge) as u32);
-                steps.push(Step { id, is_target, first_edge, n_edges });
+                arena.get(id).state.set_mark(Edge(nodes.len() as u32).to_mark());
+                nodes.push(id);
+                is_target.push(wanted);
+                edges_end.push(edges.len() as u32);
             } else {
                 edges.truncate(first_edge);
             }
         }
-        let targets = match targets {
-            Targets::All => Vec::new(),
-            Targets::These(ids) => {
-                let step = |&id| Edge::from_mark(arena.get(id).state.mark()).step();
-                ids.iter().map(step).collect()
-            }
-        };
+        targets.clear();
+        targets.extend(ids.iter().map(|&id| Edge::from_mark(arena.get(id).state.mark()).step()));
         found.iter().for_each(|&id| arena.get(id).state.set_mark(UNMARKED));
-        Subgraph {
-            steps,
-            edges,
-            targets,
-            #[cfg(test)]
-            n_visited: found.len(),
-        }
+    }
+
+    /// The number of steps.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The node of a step.
+    #[inline]
+    pub(crate) fn node(&self, step: usize) -> NodeId {
+        self.nodes[step]
+    }
+
+    /// True if the derivative at a step is asked for.
+    #[inline]
+    pub(crate) fn is_target(&self, step: usize) -> bool {
+        self.is_target[step]
     }
 
     /// Where the inputs of a step lead.
     #[inline]
-    pub(crate) fn inputs(&self, step: &Step) -> &[Edge] {
-        &self.edges[step.first_edge as usize..][..step.n_edges as usize]
+    pub(crate) fn inputs(&self, step: usize) -> &[Edge] {
+        let start = step.checked_sub(1).map_or(0, |before| self.edges_end[before]);
+        &self.edges[start as usize..self.edges_end[step] as usize]
     }
 }
 
-/// `y` and the tracked nodes not older than `oldest` that it was computed from, ascending.
-fn ancestors<T: TensorLike>(arena: &Arena<T>, y: NodeId, oldest: NodeId) -> Vec<NodeId> {
-    let mut found = Vec::new();
+/// Collects `y` and the tracked nodes not older than `oldest` that it was computed from, ascending.
+fn ancestors<T: TensorLike>(arena: &Arena<T>, y: NodeId, oldest: NodeId, found: &mut Vec<NodeId>) {
     let visit = |id: NodeId, found: &mut Vec<NodeId>| {
         let node = arena.get(id);
         if id >= oldest && node.is_tracked() && node.state.mark() == UNMARKED {
@@ -153,23 +154,23 @@ fn ancestors<T: TensorLike>(arena: &Arena<T>, y: NodeId, oldest: NodeId) -> Vec<
             found.push(id);
         }
     };
-    visit(y, &mut found);
+    found.clear();
+    visit(y, found);
     // The list is its own queue: what stands before `next` has been followed.
-    let mut next = 0;
+    let (mut next, mut first) = (0, y);
     while let Some(&id) = found.get(next) {
-        arena.inputs(id).iter().for_each(|&input| visit(input, &mut found));
+        arena.inputs(id).iter().for_each(|&input| visit(input, found));
+        first = first.min(id);
         next += 1;
     }
     // Into recording order: by walking the tape where the ancestors stand densely, else by sorting.
-    let range = found.iter().map(|id| id.index()).min().unwrap_or(0)..y.index() + 1;
-    if range.len() <= 4 * found.len() {
+    if (y.0 - first.0) as usize <= 4 * found.len() {
         found.clear();
-        let ids = range.map(|index| NodeId(index as u32));
+        let ids = (first.0..=y.0).map(NodeId);
         found.extend(ids.filter(|&id| arena.get(id).state.mark() != UNMARKED));
     } else {
         found.sort_unstable();
     }
-    found
 }
 
 #[cfg(test)]
@@ -183,7 +184,7 @@ mod tests {
     fn planning_looks_only_at_what_lies_between() -> Result<(), crate::Error> {
         let tape = Tape::<f64>::new();
         let mut other = tape.var(1.0);
-        let mut unrelated = || (0..UNRELATED).for_each(|_| other = other + 1.0);
+        let mut unrelated = || (0..UNRELATED).for_each(|_| other += 1.0);
         unrelated();
         let older = tape.var(2.0) * 3.0;
         let x = tape.var(0.5) * older;
@@ -193,10 +194,10 @@ mod tests {
             y = y * x + 1.0;
             unrelated();
         }
-        let graph = tape.subgraph(y.id(), Targets::These(&[x.id()]));
+        let graph = tape.plan(y.id(), Targets::These(&[x.id()]));
         // x, and ten times `mul` and `shift`; neither what is older than x nor what is beside it.
-        assert_eq!(graph.n_visited, 21);
-        assert_eq!(graph.steps.len(), 21);
+        assert_eq!(graph.found.len(), 21);
+        assert_eq!(graph.len(), 21);
         // y = x¹¹ + x⁹ + x⁸ + … + 1, with x = 3.
         let powers = (1..=11).filter(|&n| n != 10);
         let expected: f64 = powers.map(|n| f64::from(n) * 3.0f64.powi(n - 1)).sum();

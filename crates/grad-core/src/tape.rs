@@ -96,6 +96,16 @@ pub struct Tape<T: TensorLike> {
     /// The line that nodes inherit while a sweep runs a rule.
     pub(crate) inherited: Cell<Option<&'static Location<'static>>>,
     limit: u32,
+    /// Memory that one sweep leaves to the next.
+    pub(crate) spare: Spare<T>,
+}
+
+pub(crate) struct Spare<T: TensorLike> {
+    graph: Cell<Subgraph>,
+    /// The cotangents of plain sweeps, empty.
+    pub(crate) cts: Cell<Vec<Option<T>>>,
+    /// The tape that the rules of plain sweeps calculate on, empty.
+    pub(crate) scratch: Cell<Option<Box<Tape<T>>>>,
 }
 
 impl<T: TensorLike> Default for Tape<T> {
@@ -118,6 +128,7 @@ impl<T: TensorLike> Tape<T> {
             inner: RefCell::new(Inner { arena, errors, names, sweeps }),
             inherited: Cell::new(None),
             limit: limit.min(VOID as usize) as u32,
+            spare: Spare { graph: Cell::default(), cts: Cell::default(), scratch: Cell::default() },
         }
     }
 
@@ -441,8 +452,16 @@ impl<T: TensorLike> Tape<T> {
         (inner.made_by(id), inner.arena.get(id).location)
     }
 
-    pub(crate) fn subgraph(&self, y: NodeId, targets: Targets<'_>) -> Subgraph {
-        Subgraph::between(&self.inner.borrow().arena, y, targets)
+    /// What a sweep from `y` has to visit. To be given back with [`Tape::recycle`].
+    pub(crate) fn plan(&self, y: NodeId, targets: Targets<'_>) -> Subgraph {
+        let mut graph = self.spare.graph.take();
+        graph.plan(&self.inner.borrow().arena, y, targets);
+        graph
+    }
+
+    /// Keeps the memory of a plan for the next sweep.
+    pub(crate) fn recycle(&self, graph: Subgraph) {
+        self.spare.graph.set(graph);
     }
 
     pub(crate) fn push_sweep(&self, sweep: Sweep) {
