@@ -29,7 +29,9 @@ pub(crate) fn arithmetic(op: &'static str, f: Binary, x: &Tensor, y: &Tensor) ->
 #[inline]
 pub(crate) fn function(op: &'static str, f: Unary, x: &Tensor) -> Result<Tensor> {
     must_be_float(op, x)?;
-    count(x.dims())?;
+    if count(x.dims())? > 0 && repeats_first(x) {
+        return Ok(f(&first(x)?)?.broadcast_as(x.dims())?);
+    }
     Ok(f(x)?)
 }
 
@@ -37,7 +39,9 @@ pub(crate) fn function(op: &'static str, f: Unary, x: &Tensor) -> Result<Tensor>
 #[inline]
 pub(crate) fn affine(x: &Tensor, by: f64, plus: f64) -> Result<Tensor> {
     must_be_float("affine", x)?;
-    count(x.dims())?;
+    if count(x.dims())? > 0 && repeats_first(x) {
+        return Ok(first(x)?.affine(by, plus)?.broadcast_as(x.dims())?);
+    }
     Ok(x.affine(by, plus)?)
 }
 
@@ -138,6 +142,9 @@ fn broadcasting(f: Binary, x: &Tensor, y: &Tensor) -> Result<Tensor> {
     }
     match n_elements(x.dims()) {
         Some(0) => Ok(x.clone()),
+        Some(_) if repeats_first(x) && repeats_first(y) => {
+            Ok(f(&first(x)?, &first(y)?)?.broadcast_as(x.dims())?)
+        }
         Some(_) => Ok(f(x, y)?),
         None => Err(ErrorKind::TooLarge { shape: Shape::from(x.dims()) }.into()),
     }
@@ -164,6 +171,26 @@ fn broadcast_shape(x: &[usize], y: &[usize]) -> Result<Shape> {
         Some(shape) => Ok(shape),
         None => Err(ErrorKind::ShapeMismatch { left, right, rule: "do not broadcast" }.into()),
     }
+}
+
+/// True for a tensor like those that `full` makes: one element, repeated along every axis. What is
+/// computed from such tensors alone is of that kind too, and costs as much as a scalar.
+#[inline]
+fn repeats_first(x: &Tensor) -> bool {
+    match x.stride() {
+        [] => false,
+        steps => steps.iter().all(|&step| step == 0),
+    }
+}
+
+/// The first element as a scalar; there is one.
+#[cold]
+fn first(x: &Tensor) -> Result<Tensor> {
+    let mut first = x.clone();
+    for axis in 0..x.rank() {
+        first = first.narrow(axis, 0, 1)?;
+    }
+    Ok(first.reshape(())?)
 }
 
 /// An error where `x` is not of a dtype with derivatives: candle's kernels for integers panic on

@@ -5,7 +5,7 @@
 
 use std::marker::PhantomData;
 
-use candle_core::cpu_backend::{Map1, Map2, binary_map, unary_map};
+use candle_core::cpu_backend::{Map1, Map2, unary_map};
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Error, Layout, NdIter, Result, Shape, WithDType,
 };
@@ -65,12 +65,26 @@ impl<F: Function2> Map2 for Apply2<F> {
     const OP: &'static str = F::NAME;
 
     fn f<T: WithDType>(&self, xs: &[T], x_l: &Layout, ys: &[T], y_l: &Layout) -> Result<Vec<T>> {
-        Ok(match (x_l.contiguous_offsets(), y_l.contiguous_offsets()) {
-            (Some((x0, x1)), Some((y0, y1))) => {
-                xs[x0..x1].iter().zip(&ys[y0..y1]).map(|(&x, &y)| F::of(x, y)).collect()
+        if let (Some((x0, x1)), Some((y0, y1))) =
+            (x_l.contiguous_offsets(), y_l.contiguous_offsets())
+        {
+            return Ok(xs[x0..x1].iter().zip(&ys[y0..y1]).map(|(&x, &y)| F::of(x, y)).collect());
+        }
+        let mut out = Vec::with_capacity(x_l.shape().elem_count());
+        let blocks = NdIter::new([x_l, y_l]);
+        let (n, [x_step, y_step]) = (blocks.inner_size, blocks.inner_strides);
+        for [x0, y0] in blocks {
+            match (x_step, y_step) {
+                (1, 1) => {
+                    let pairs = xs[x0..x0 + n].iter().zip(&ys[y0..y0 + n]);
+                    out.extend(pairs.map(|(&x, &y)| F::of(x, y)));
+                }
+                (1, 0) => out.extend(xs[x0..x0 + n].iter().map(|&x| F::of(x, ys[y0]))),
+                (0, 1) => out.extend(ys[y0..y0 + n].iter().map(|&y| F::of(xs[x0], y))),
+                _ => out.extend((0..n).map(|i| F::of(xs[x0 + i * x_step], ys[y0 + i * y_step]))),
             }
-            _ => binary_map(x_l, y_l, xs, ys, F::of),
-        })
+        }
+        Ok(out)
     }
 }
 
@@ -211,7 +225,7 @@ impl Fold for Maximum {
     const NAME: &'static str = "Max";
 
     fn row<T: WithDType>(&self, row: &[T]) -> T {
-        row[1..].iter().fold(row[0], |extreme, &x| Self::of(extreme, x))
+        extreme_of_row::<Self, T>(row)
     }
 
     fn columns<T: WithDType>(&self, block: &[T], inner: usize, out: &mut Vec<T>) {
@@ -223,12 +237,24 @@ impl Fold for Minimum {
     const NAME: &'static str = "Min";
 
     fn row<T: WithDType>(&self, row: &[T]) -> T {
-        row[1..].iter().fold(row[0], |extreme, &x| Self::of(extreme, x))
+        extreme_of_row::<Self, T>(row)
     }
 
     fn columns<T: WithDType>(&self, block: &[T], inner: usize, out: &mut Vec<T>) {
         extreme_of_columns::<Self, T>(block, inner, out);
     }
+}
+
+fn extreme_of_row<F: Function2, T: WithDType>(row: &[T]) -> T {
+    // Eight independent extremes, as for the sum.
+    let (chunks, rest) = row.as_chunks::<8>();
+    let mut lanes = chunks.first().copied().unwrap_or([row[0]; 8]);
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = F::of(*lane, x);
+        }
+    }
+    lanes.iter().chain(rest).fold(row[0], |extreme, &x| F::of(extreme, x))
 }
 
 fn extreme_of_columns<F: Function2, T: WithDType>(block: &[T], inner: usize, out: &mut Vec<T>) {

@@ -202,6 +202,40 @@ fn single_precision_sums_do_not_drift() -> Result {
 }
 
 #[test]
+fn what_is_computed_from_constants_takes_one_element_of_memory() -> Result {
+    let twos = tensor(&[3], &[0.0; 3])?.full(&[4, 3], 2.0)?;
+    for (y, expected) in [
+        (twos.add(&twos)?, 4.0),
+        (twos.neg()?, -2.0),
+        (twos.scale(3.0)?, 6.0),
+        (twos.lt(&twos)?, 0.0),
+    ] {
+        assert_eq!(y.as_tensor().stride(), [0, 0]);
+        assert_eq!(y.to_host()?, [expected; 12]);
+    }
+    let nothing = twos.full(&[0, 3], 2.0)?;
+    assert_eq!(
+        (nothing.neg()?.shape(), nothing.add(&nothing)?.shape()),
+        (&[0, 3][..], &[0, 3][..])
+    );
+    Ok(())
+}
+
+#[test]
+fn extremes_of_long_rows_see_every_element() -> Result {
+    for n in 1..40 {
+        for place in 0..n {
+            let mut row = vec![0.0; n];
+            row[place] = 1.0;
+            assert_eq!(tensor(&[n], &row)?.max(&[0])?.to_host()?, [1.0]);
+            row[place] = NAN;
+            assert!(tensor(&[n], &row)?.min(&[0])?.to_host()?[0].is_nan());
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn zero_sizes_are_legal() -> Result {
     let x = tensor(&[0, 3], &[])?;
     assert_eq!(x.to_host()?, [0.0; 0]);
