@@ -144,13 +144,18 @@ impl<T: TensorLike> Tape<T> {
         };
         let (graph, cts) = self.sweep_recorded(y, seed, Targets::These(&targets))?;
         self.list(y, start, &graph, &cts);
-        let answer = |(step, x): (&Option<usize>, &Var<'t, T>)| {
-            let ct = step.and_then(|step| cts[step]).unwrap_or_else(|| x.zeros_like());
-            ct.ok().map(|()| ct)
-        };
-        let answers = graph.targets.iter().zip(wrt).map(answer).collect();
+        let mut answers = Vec::with_capacity(wrt.len());
+        for (step, x) in graph.targets.iter().zip(wrt) {
+            answers.push(match step.and_then(|step| cts[step]) {
+                Some(ct) => ct,
+                None => {
+                    let zeros = x.zeros_like();
+                    zeros.ok().map(|()| zeros)?
+                }
+            });
+        }
         self.recycle(graph);
-        answers
+        Ok(answers)
     }
 
     fn sweep_recorded<'t>(
@@ -190,17 +195,11 @@ impl<T: TensorLike> Tape<T> {
         let mut cts = self.spare.cts.take();
         cts.resize(graph.len(), None);
         sweep(self, &graph, &Plain { scratch: &scratch }, seed, &mut cts)?;
-        // A handle that is asked for twice keeps its cotangent for the second time.
         let mut answers = Vec::with_capacity(wrt.len());
-        for (at, (&step, x)) in graph.targets.iter().zip(wrt).enumerate() {
-            let again = graph.targets[at + 1..].contains(&step);
-            let ct = step.and_then(|step| if again { cts[step].clone() } else { cts[step].take() });
-            answers.push(match ct {
+        for (step, x) in graph.targets.iter().zip(wrt) {
+            answers.push(match step.and_then(|step| cts[step].clone()) {
                 Some(ct) => ct,
-                None => {
-                    let x = self.value(x.id);
-                    x.full(x.shape(), 0.0).map_err(|error| error_here(name, backend(error)))?
-                }
+                None => self.filled(name, x.id, 0.0)?,
             });
         }
         cts.clear();
@@ -234,12 +233,20 @@ impl<T: TensorLike> Tape<T> {
     /// The plain cotangent 1 of an output with one element.
     #[track_caller]
     fn ones(&self, name: &'static str, y: Var<'_, T>) -> Result<T, Error> {
-        let value = self.value(y.id);
-        let shape = Shape::from(value.shape());
+        let shape = self.shape(y.id);
         match shape.n_elements() {
-            Some(1) => value.full(&shape, 1.0).map_err(|error| error_here(name, backend(error))),
+            Some(1) => self.filled(name, y.id, 1.0),
             _ => Err(error_here(name, ErrorKind::NotScalar { shape })),
         }
+    }
+
+    /// A tensor like that of a node with all elements `value`.
+    #[track_caller]
+    fn filled(&self, name: &'static str, id: NodeId, value: f64) -> Result<T, Error> {
+        let location = Location::caller();
+        let like = self.value(id);
+        let filled = like.full(like.shape(), value);
+        filled.map_err(|error| Error::new(name, backend(error), location))
     }
 
     #[track_caller]
@@ -469,7 +476,10 @@ fn fit<'t, T: TensorLike, C: Calculus<'t, T>>(
     x_bar: Var<'t, T>,
 ) -> Result<C::Ct, Error> {
     let in_sweep = |error: Error| error.in_sweep(Mode::Reverse, op.name());
-    p.tape.check(op.name(), x_bar).map_err(in_sweep)?;
+    if !std::ptr::eq(p.tape, x_bar.tape) {
+        return Err(rule_error(op, p, ErrorKind::ForeignHandle));
+    }
+    x_bar.ok().map_err(in_sweep)?;
     let fitted = x_bar.fit(&p.shape(arg));
     let got = fitted.shape().map_err(in_sweep)?;
     let kind = ErrorKind::RuleShape { expected: p.shape(arg), got };
@@ -483,7 +493,7 @@ fn rule_error<T: TensorLike>(op: &dyn Op<T>, p: &Primal<'_, T>, kind: ErrorKind)
 }
 
 /// The line of the node whose rule runs.
-fn here<T: TensorLike>(tape: &Tape<T>) -> &'static Location<'static> {
+pub(crate) fn here<T: TensorLike>(tape: &Tape<T>) -> &'static Location<'static> {
     tape.inherited.get().unwrap_or(Location::caller())
 }
 

@@ -4,8 +4,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind};
 use crate::op::{OpRef, Primal};
-use crate::pullback::error_here;
-use crate::shape::Shape;
+use crate::pullback::here;
 use crate::subgraph::Targets;
 use crate::tape::Tape;
 use crate::tensor::TensorLike;
@@ -72,7 +71,10 @@ impl<T: TensorLike> Tape<T> {
         self.recycle(graph);
         let nodes = start..self.len();
         self.push_sweep(Sweep { mode: Mode::Forward, y: y.id, nodes, derivatives });
-        let y_dot = tangents.pop().flatten().unwrap_or_else(|| y.zeros_like());
+        let y_dot = match tangents.pop() {
+            Some(Some(y_dot)) => y_dot,
+            _ => y.zeros_like(),
+        };
         y_dot.ok().map(|()| y_dot)
     }
 }
@@ -84,25 +86,17 @@ fn push_node<'t, T: TensorLike>(
     tangents: &[Option<Var<'t, T>>],
     own: Option<Var<'t, T>>,
 ) -> Result<Option<Var<'t, T>>, Error> {
+    let rule_error = |kind| Error::new(op.name(), kind, here(p.tape));
     let Some(t) = op.pushforward(p, tangents) else { return Ok(own) };
-    let t = push_shape(op.name(), t, &p.y_shape())?;
+    if !std::ptr::eq(p.tape, t.tape) {
+        return Err(rule_error(ErrorKind::ForeignHandle));
+    }
+    let (got, expected) = (t.shape()?, p.y_shape());
+    let t = match got {
+        _ if got == expected => t,
+        _ if got.expands_to(&expected) => t.expand(expected),
+        _ => return Err(rule_error(ErrorKind::RuleShape { expected, got })),
+    };
     let sum = own.map_or(t, |own| t + own);
     sum.ok().map(|()| Some(sum))
-}
-
-/// A tangent as a rule gave it, broadcast to the shape of the output.
-#[track_caller]
-fn push_shape<'t, T: TensorLike>(
-    op: &'static str,
-    t: Var<'t, T>,
-    shape: &Shape,
-) -> Result<Var<'t, T>, Error> {
-    let got = t.shape()?;
-    if got == *shape {
-        return Ok(t);
-    }
-    match got.expands_to(shape) {
-        true => Ok(t.expand(shape)),
-        false => Err(error_here(op, ErrorKind::RuleShape { expected: shape.clone(), got })),
-    }
 }

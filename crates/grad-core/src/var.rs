@@ -71,7 +71,10 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// [`ErrorKind::Backend`] if the device cannot be read.
     #[track_caller]
     pub fn to_host(self) -> Result<Vec<f64>, Error> {
-        self.value()?.to_host().map_err(|error| self.error("to_host", backend(error)))
+        match self.value()?.to_host() {
+            Ok(data) => Ok(data),
+            Err(error) => Err(self.error("to_host", backend(error))),
+        }
     }
 
     /// The shape.
