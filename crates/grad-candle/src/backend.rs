@@ -5,7 +5,7 @@ use grad_core::extend::{Slice, TensorLike, stretched_axes};
 
 use crate::error::{CandleError, Result};
 use crate::tensor::{CandleTensor, dtype_of};
-use crate::{elementwise as each, matmul, movement, reduce, tensor};
+use crate::{elementwise as each, kernels, matmul, movement, reduce, tensor};
 
 /// Exact where `x + 0` is not: −0 + 0 is 0.
 const NOTHING: f64 = -0.0;
@@ -25,10 +25,10 @@ impl TensorLike for CandleTensor {
     fn from_host(&self, shape: &[usize], data: &[f64]) -> Result<Self> { wrap(tensor::from_host(&self.0, shape, data)) }
     fn to_host(&self) -> Result<Vec<f64>> { tensor::to_host(&self.0) }
 
-    fn add(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic("add", Tensor::add, &self.0, &rhs.0)) }
-    fn sub(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic("sub", Tensor::sub, &self.0, &rhs.0)) }
-    fn mul(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic("mul", Tensor::mul, &self.0, &rhs.0)) }
-    fn div(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic("div", Tensor::div, &self.0, &rhs.0)) }
+    fn add(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic(kernels::Add, Tensor::add, &self.0, &rhs.0)) }
+    fn sub(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic(kernels::Sub, Tensor::sub, &self.0, &rhs.0)) }
+    fn mul(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic(kernels::Mul, Tensor::mul, &self.0, &rhs.0)) }
+    fn div(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic(kernels::Div, Tensor::div, &self.0, &rhs.0)) }
     fn pow(&self, rhs: &Self) -> Result<Self> { wrap(each::pow(&self.0, &rhs.0)) }
     fn lt(&self, rhs: &Self) -> Result<Self> { wrap(each::lt(&self.0, &rhs.0)) }
     fn eq(&self, rhs: &Self) -> Result<Self> { wrap(each::eq(&self.0, &rhs.0)) }
@@ -63,7 +63,7 @@ impl TensorLike for CandleTensor {
     fn min(&self, axes: &[usize]) -> Result<Self> { wrap(reduce::min(&self.0, axes)) }
     fn mean(&self, axes: &[usize]) -> Result<Self> { wrap(reduce::mean(&self.0, axes)) }
     fn sum_to(&self, shape: &[usize]) -> Result<Self> {
-        if self.shape() == shape { return Ok(self.clone()); }
+        if tensor::same_shape(self.shape(), shape) { return Ok(self.clone()); }
         self.sum(&stretched_axes(shape, self.shape()))?.reshape(shape)
     }
 

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::kernels::{
     Apply2, Eq, Function2, Le, Lt, Maximum, Minimum, MulOrZero, Ne, Pow, Relu, Select,
 };
-use crate::tensor::{count, dtype_of, zeros};
+use crate::tensor::{count, dtype_of, same_shape, zeros};
 
 /// Candle's iterator over two layouts has room for this many axes and panics beyond.
 const MAX_RANK: usize = 8;
@@ -18,10 +18,17 @@ const MAX_RANK: usize = 8;
 type Binary = fn(&Tensor, &Tensor) -> candle_core::Result<Tensor>;
 type Unary = fn(&Tensor) -> candle_core::Result<Tensor>;
 
-/// `x + y`, `x − y`, `x · y` or `x / y`, by a kernel of candle.
+/// `x + y`, `x − y`, `x · y` or `x / y`, by the kernel `f` of candle.
+///
+/// But scalars on the CPU by the kernel `F` of ours: candle compares their shapes, see
+/// [`same_shape`].
 #[inline]
-pub(crate) fn arithmetic(op: &'static str, f: Binary, x: &Tensor, y: &Tensor) -> Result<Tensor> {
-    must_be_float(op, x)?;
+pub(crate) fn arithmetic<F: Function2>(_: F, f: Binary, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    must_be_float(F::NAME, x)?;
+    if x.rank() + y.rank() == 0 && x.device().is_cpu() {
+        must_agree(x, y)?;
+        return Ok(on_cpu::<F>(x, y)?);
+    }
     broadcasting(f, x, y)
 }
 
@@ -110,8 +117,9 @@ pub(crate) fn select(mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         return zeros(mask, &shape);
     }
     let f = if mask.device().is_cpu() { select_on_cpu } else { portable::select };
-    let expand =
-        |x: &Tensor| if x.dims() == &*shape { Ok(x.clone()) } else { x.broadcast_as(&*shape) };
+    let expand = |x: &Tensor| {
+        if same_shape(x.dims(), &shape) { Ok(x.clone()) } else { x.broadcast_as(&*shape) }
+    };
     let (mask, a, b) = (expand(mask)?, expand(a)?, expand(b)?);
     if shape.rank() <= MAX_RANK {
         return Ok(f(&mask, &a, &b)?);
@@ -137,7 +145,7 @@ fn on_cpu<F: Function2>(x: &Tensor, y: &Tensor) -> candle_core::Result<Tensor> {
 #[inline]
 fn broadcasting(f: Binary, x: &Tensor, y: &Tensor) -> Result<Tensor> {
     must_agree(x, y)?;
-    if x.dims() != y.dims() || x.rank() > MAX_RANK {
+    if !same_shape(x.dims(), y.dims()) || x.rank() > MAX_RANK {
         return broadcasting_first(f, x, y);
     }
     match n_elements(x.dims()) {
@@ -156,8 +164,9 @@ fn broadcasting_first(f: Binary, x: &Tensor, y: &Tensor) -> Result<Tensor> {
     if n == 0 {
         return zeros(x, &shape);
     }
-    let expand =
-        |x: &Tensor| if x.dims() == &*shape { Ok(x.clone()) } else { x.broadcast_as(&*shape) };
+    let expand = |x: &Tensor| {
+        if same_shape(x.dims(), &shape) { Ok(x.clone()) } else { x.broadcast_as(&*shape) }
+    };
     let (x, y) = (expand(x)?, expand(y)?);
     if shape.rank() <= MAX_RANK {
         return Ok(f(&x, &y)?);

@@ -35,6 +35,10 @@ macro_rules! function2 {
     };
 }
 
+function2!(/** x + y. */ Add, |x, y| x + y);
+function2!(/** x − y. */ Sub, |x, y| x - y);
+function2!(/** x · y. */ Mul, |x, y| x * y);
+function2!(/** x / y. */ Div, |x, y| x / y);
 function2!(/** 1 where x < y. */ Lt, |x, y| mask(x < y));
 function2!(/** 1 where x ≤ y. */ Le, |x, y| mask(x <= y));
 function2!(/** 1 where x = y. */ Eq, |x, y| mask(x == y));

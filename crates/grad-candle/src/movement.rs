@@ -4,10 +4,10 @@ use candle_core::{DType, Tensor};
 use grad_core::extend::{ErrorKind, Shape, Slice};
 
 use crate::error::{CandleError, Result};
-use crate::tensor::{count, zeros};
+use crate::tensor::{count, same_shape, zeros};
 
 pub(crate) fn reshape(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    if x.dims() == shape {
+    if same_shape(x.dims(), shape) {
         return Ok(x.clone());
     }
     if count(x.dims())? != count(shape)? {
@@ -30,7 +30,7 @@ pub(crate) fn permute(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
 
 /// A view with stride 0 along the new and the stretched axes.
 pub(crate) fn expand(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    if x.dims() == shape {
+    if same_shape(x.dims(), shape) {
         return Ok(x.clone());
     }
     if !Shape::from(x.dims()).expands_to(shape) {

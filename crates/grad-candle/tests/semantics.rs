@@ -112,6 +112,19 @@ fn pow_has_the_special_cases_of_c() -> Result {
 }
 
 #[test]
+fn scalars_are_rounded_as_vectors_are() -> Result {
+    for dtype in [DType::F64, DType::F32, DType::F16, DType::BF16] {
+        let (x, y) = (of(dtype, &[], &[0.1])?, of(dtype, &[], &[0.7])?);
+        let (xs, ys) = (x.expand(&[2])?.reshape(&[2, 1])?, y.reshape(&[1])?);
+        assert_eq!(x.add(&y)?.to_host()?, xs.add(&ys)?.to_host()?[..1]);
+        assert_eq!(x.sub(&y)?.to_host()?, xs.sub(&ys)?.to_host()?[..1]);
+        assert_eq!(x.mul(&y)?.to_host()?, xs.mul(&ys)?.to_host()?[..1]);
+        assert_eq!(x.div(&y)?.to_host()?, xs.div(&ys)?.to_host()?[..1]);
+    }
+    Ok(())
+}
+
+#[test]
 fn powf_is_one_at_exponent_zero_and_squares_exactly() -> Result {
     let x = tensor(&[4], &[NAN, 0.0, -INF, 3.0])?;
     assert_eq!(x.powf(0.0)?.to_host()?, [1.0; 4]);
