@@ -24,7 +24,7 @@ pub use error::{Error, ErrorKind, Unsupported};
 pub use op::{Op, Primal};
 pub use pullback::{Gradients, Wrt};
 pub use scalar::ScalarError;
-pub use shape::{Axes, Shape, Slice};
+pub use shape::{Axes, Index, Shape, Slice, Window};
 pub use tape::{NodeId, Tape};
 pub use tensor::{DType, TensorLike};
 pub use var::{Operand, Var};

@@ -339,6 +339,98 @@ impl fmt::Display for Slice {
     }
 }
 
+/// Whole numbers that pick elements: data of the host, with a shape, and never differentiated.
+///
+/// Made from a list, for one axis, or from a shape and row-major data.
+///
+/// ```
+/// use grad_core::Index;
+///
+/// assert_eq!(&**Index::from([2, 0]).shape(), [2]);
+/// assert!(Index::new([2, 2], vec![0, 1, 1]).is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Index {
+    shape: Shape,
+    data: std::sync::Arc<[usize]>,
+}
+
+impl Index {
+    /// Indices of a shape, in row-major order.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ShapeMismatch`] if there are not as many as the shape has elements.
+    pub fn new(shape: impl Into<Shape>, data: impl Into<Vec<usize>>) -> Result<Self, ErrorKind> {
+        let (shape, data) = (shape.into(), data.into());
+        match shape.n_elements() == Some(data.len()) {
+            true => Ok(Index { shape, data: data.into() }),
+            false => {
+                let rule = "have different numbers of elements";
+                Err(ErrorKind::ShapeMismatch { left: shape, right: data.len().into(), rule })
+            }
+        }
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The indices in row-major order.
+    pub fn data(&self) -> &[usize] {
+        &self.data
+    }
+}
+
+impl From<&[usize]> for Index {
+    fn from(list: &[usize]) -> Self {
+        Index { shape: list.len().into(), data: list.into() }
+    }
+}
+
+impl From<Vec<usize>> for Index {
+    fn from(list: Vec<usize>) -> Self {
+        Index::from(&list[..])
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Index {
+    fn from(list: [usize; N]) -> Self {
+        Index::from(&list[..])
+    }
+}
+
+impl<const N: usize> From<&[usize; N]> for Index {
+    fn from(list: &[usize; N]) -> Self {
+        Index::from(&list[..])
+    }
+}
+
+/// Windows that slide along an axis, as convolutions and pooling use them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// The number of elements in a window.
+    pub size: usize,
+    /// The distance from one window to the next, at least 1.
+    pub step: usize,
+    /// The distance between elements of a window, at least 1.
+    pub dilation: usize,
+}
+
+impl Window {
+    /// The number of windows that fit on an axis of size `n`; those that do not fit are dropped.
+    ///
+    /// `None` if size, step or dilation is zero, or a window is longer than any axis can be.
+    pub fn count(&self, n: usize) -> Option<usize> {
+        let reach = self.size.checked_sub(1)?.checked_mul(self.dilation)?.checked_add(1)?;
+        let more = n.checked_sub(reach).map(|rest| rest.checked_div(self.step));
+        match (self.dilation, self.step) {
+            (0, _) | (_, 0) => None,
+            _ => Some(more.flatten().map_or(0, |more| more + 1)),
+        }
+    }
+}
+
 /// Writes a list as `[a, b]`, with `Display` of its items.
 pub(crate) fn list<I: IntoIterator<Item: fmt::Display>>(items: I) -> String {
     let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::error::Unsupported;
-use crate::shape::Slice;
+use crate::shape::{Index, Shape, Slice, Window};
 
 /// A tensor that the engine can differentiate through.
 ///
@@ -212,6 +212,168 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
         self.sum(&axes)?.reshape(shape)
     }
 
+    /// `f` of each element, by way of the host: right on every backend, and slow.
+    ///
+    /// The definition of the functions below that have no composition of others which is accurate
+    /// everywhere.
+    fn map_host(&self, f: impl Fn(f64) -> f64) -> Result<Self, Self::Error> {
+        let data: Vec<f64> = self.to_host()?.into_iter().map(f).collect();
+        self.from_host(self.shape(), &data)
+    }
+
+    /// `eˣ − 1`, accurate near 0.
+    fn expm1(&self) -> Result<Self, Self::Error> {
+        self.map_host(f64::exp_m1)
+    }
+
+    /// `2ˣ`.
+    fn exp2(&self) -> Result<Self, Self::Error> {
+        self.map_host(f64::exp2)
+    }
+
+    /// The logarithm to base 2.
+    fn log2(&self) -> Result<Self, Self::Error> {
+        self.map_host(f64::log2)
+    }
+
+    /// The logarithm to base 10.
+    fn log10(&self) -> Result<Self, Self::Error> {
+        self.map_host(f64::log10)
+    }
+
+    /// `ln(1 + x)`, accurate near 0.
+    fn log1p(&self) -> Result<Self, Self::Error> {
+        self.map_host(f64::ln_1p)
+    }
+
+    /// The tangent of an angle in radians.
+    fn tan(&self) -> Result<Self, Self::Error> {
+        self.map_host(f64::tan)
+    }
+
+    /// The angle in [−π/2, π/2] whose sine is x.
+    fn asin(&self) -> Result<Self, Self::Error> {
+        self.map_host(f64::asin)
+    }
+
+    /// The angle in [0, π] whose cosine is x.
+    fn acos(&self) -> Result<Self, Self::Error> {
+        self.map_host(f64::acos)
+    }
+
+    /// The angle in [−π/2, π/2] whose tangent is x.
+    fn atan(&self) -> Result<Self, Self::Error> {
+        self.map_host(f64::atan)
+    }
+
+    /// The hyperbolic sine.
+    fn sinh(&self) -> Result<Self, Self::Error> {
+        self.map_host(f64::sinh)
+    }
+
+    /// The hyperbolic cosine.
+    fn cosh(&self) -> Result<Self, Self::Error> {
+        self.map_host(f64::cosh)
+    }
+
+    /// The inverse of the hyperbolic sine.
+    fn asinh(&self) -> Result<Self, Self::Error> {
+        self.map_host(libm::asinh)
+    }
+
+    /// The inverse of the hyperbolic cosine.
+    fn acosh(&self) -> Result<Self, Self::Error> {
+        self.map_host(libm::acosh)
+    }
+
+    /// The inverse of the hyperbolic tangent.
+    fn atanh(&self) -> Result<Self, Self::Error> {
+        self.map_host(libm::atanh)
+    }
+
+    /// The error function, `2/√π ∫₀ˣ e^(−t²) dt`.
+    fn erf(&self) -> Result<Self, Self::Error> {
+        self.map_host(libm::erf)
+    }
+
+    /// The largest whole number that is not above x.
+    fn floor(&self) -> Result<Self, Self::Error> {
+        self.map_host(f64::floor)
+    }
+
+    /// The smallest whole number that is not below x.
+    fn ceil(&self) -> Result<Self, Self::Error> {
+        self.map_host(f64::ceil)
+    }
+
+    /// The nearest whole number; of two, the even one.
+    fn round(&self) -> Result<Self, Self::Error> {
+        self.map_host(f64::round_ties_even)
+    }
+
+    /// The whole part.
+    fn trunc(&self) -> Result<Self, Self::Error> {
+        self.map_host(f64::trunc)
+    }
+
+    /// The angle of the point (x, y) for y = `self`, in [−π, π], broadcasting; with the special
+    /// cases of C's `atan2`.
+    fn atan2(&self, x: &Self) -> Result<Self, Self::Error> {
+        // The sum has the broadcast shape.
+        let shape = self.add(x)?;
+        let (y, x) = (self.expand(shape.shape())?.to_host()?, x.expand(shape.shape())?.to_host()?);
+        let data: Vec<f64> = y.into_iter().zip(x).map(|(y, x)| y.atan2(x)).collect();
+        self.from_host(shape.shape(), &data)
+    }
+
+    /// `x²`.
+    fn square(&self) -> Result<Self, Self::Error> {
+        self.mul(self)
+    }
+
+    /// `1 / √x`.
+    fn rsqrt(&self) -> Result<Self, Self::Error> {
+        self.sqrt()?.recip()
+    }
+
+    /// `1 / (1 + e⁻ˣ)`; no intermediate overflows.
+    fn sigmoid(&self) -> Result<Self, Self::Error> {
+        let (zero, one) = (self.scalar(0.0)?, self.scalar(1.0)?);
+        let e = self.abs()?.neg()?.exp()?;
+        self.lt(&zero)?.select(&e, &one)?.div(&e.add(&one)?)
+    }
+
+    /// `ln(1 + eˣ)`; no intermediate overflows.
+    fn softplus(&self) -> Result<Self, Self::Error> {
+        self.relu()?.add(&self.abs()?.neg()?.exp()?.log1p()?)
+    }
+
+    /// `eˣ / Σ eˣ` along an axis; no intermediate overflows, and where elements are infinite, those
+    /// that equal the largest share the sum of 1.
+    fn softmax(&self, axis: usize) -> Result<Self, Self::Error> {
+        let e = below_max(self, axis)?.exp()?;
+        e.div(&over_axis(&e, axis, |e| e.sum(&[axis]))?)
+    }
+
+    /// `ln softmax`, without taking the logarithm of a number that has become 0.
+    fn log_softmax(&self, axis: usize) -> Result<Self, Self::Error> {
+        let x = below_max(self, axis)?;
+        x.sub(&over_axis(&x.exp()?, axis, |e| e.sum(&[axis]))?.ln()?)
+    }
+
+    /// The sums of the first 1, 2, … elements along an axis.
+    fn cumsum(&self, axis: usize) -> Result<Self, Self::Error> {
+        let inner: usize = self.shape().iter().skip(axis + 1).product();
+        let n = self.shape().get(axis).copied().unwrap_or(1);
+        let mut data = self.to_host()?;
+        for block in data.chunks_mut((n * inner).max(1)) {
+            for at in inner..block.len() {
+                block[at] += block[at - inner];
+            }
+        }
+        self.from_host(self.shape(), &data)
+    }
+
     /// `self + rhs` of the same shape; takes `self`, so that a backend may add in place where it
     /// holds the only reference.
     fn accumulate(self, rhs: &Self) -> Result<Self, Self::Error> {
@@ -244,6 +406,97 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
         let _ = (axis, index, size);
         Err(unsupported::<Self>("index_add"))
     }
+
+    /// Element by element along `axis`: `y[.., i, ..] = x[.., index[.., i, ..], ..]`, where `y` is
+    /// shaped like the index, and along the other axes no larger than `x`.
+    fn gather(&self, axis: usize, index: &Index) -> Result<Self, Self::Error> {
+        let _ = (axis, index);
+        Err(unsupported::<Self>("gather"))
+    }
+
+    /// Zeros of `shape`, to which each element of this tensor is added at the place that
+    /// [`TensorLike::gather`] with the same axis and index would take it from: its transpose.
+    fn scatter_add(
+        &self,
+        axis: usize,
+        index: &Index,
+        shape: &[usize],
+    ) -> Result<Self, Self::Error> {
+        let _ = (axis, index, shape);
+        Err(unsupported::<Self>("scatter_add"))
+    }
+
+    /// The tensors joined along `axis`; the other sizes agree. `self` is the first.
+    fn concat(&self, others: &[&Self], axis: usize) -> Result<Self, Self::Error> {
+        let _ = (others, axis);
+        Err(unsupported::<Self>("concat"))
+    }
+
+    /// Sliding windows along an axis: axis `axis` of size n becomes the number of windows, and a
+    /// last axis of size `window.size` is added:
+    /// `y[.., i, .., j] = x[.., i · window.step + j · window.dilation, ..]`.
+    fn unfold(&self, axis: usize, window: Window) -> Result<Self, Self::Error> {
+        let _ = (axis, window);
+        Err(unsupported::<Self>("unfold"))
+    }
+
+    /// Zeros, of size `n` along `axis`, to which each element of this tensor of windows is added at
+    /// the place it came from: the transpose of [`TensorLike::unfold`].
+    fn fold(&self, axis: usize, window: Window, n: usize) -> Result<Self, Self::Error> {
+        let _ = (axis, window, n);
+        Err(unsupported::<Self>("fold"))
+    }
+
+    /// The solution X of `A X = B` for matrices, batched over equal leading axes.
+    fn solve(&self, rhs: &Self) -> Result<Self, Self::Error> {
+        let _ = rhs;
+        Err(unsupported::<Self>("solve"))
+    }
+
+    /// The solution X of `A X = B`, reading one triangle of A only, batched over equal leading axes.
+    fn triangular_solve(&self, rhs: &Self, upper: bool) -> Result<Self, Self::Error> {
+        let _ = (rhs, upper);
+        Err(unsupported::<Self>("triangular_solve"))
+    }
+
+    /// The inverses of matrices, batched over leading axes.
+    fn inv(&self) -> Result<Self, Self::Error> {
+        Err(unsupported::<Self>("inv"))
+    }
+
+    /// The sign and the logarithm of the absolute value of determinants, packed along a last axis
+    /// of size 2, batched over leading axes; 0 and −∞ for a singular matrix.
+    fn slogdet(&self) -> Result<Self, Self::Error> {
+        Err(unsupported::<Self>("slogdet"))
+    }
+
+    /// The lower triangular L with `L Lᵀ = A`, reading the lower triangle, batched over leading
+    /// axes.
+    fn cholesky(&self) -> Result<Self, Self::Error> {
+        Err(unsupported::<Self>("cholesky"))
+    }
+
+    /// Eigenvalues, ascending, and eigenvectors of symmetric matrices, reading the lower triangle,
+    /// batched over leading axes; packed in a matrix `[n + 1, n]`: a row of eigenvalues, and under
+    /// each its eigenvector as a column.
+    fn eigh(&self) -> Result<Self, Self::Error> {
+        Err(unsupported::<Self>("eigh"))
+    }
+}
+
+/// `x` minus its largest element along an axis; 0 where it is the largest, even if infinite.
+fn below_max<T: TensorLike>(x: &T, axis: usize) -> Result<T, T::Error> {
+    let max = over_axis(x, axis, |x| x.max(&[axis]))?;
+    x.eq(&max)?.select(&x.scalar(0.0)?, &x.sub(&max)?)
+}
+
+/// A reduction over one axis that keeps the axis.
+fn over_axis<T: TensorLike>(
+    x: &T,
+    axis: usize,
+    reduce: impl Fn(&T) -> Result<T, T::Error>,
+) -> Result<T, T::Error> {
+    reduce(x)?.reshape(&Shape::from(x.shape()).keeping(&[axis]))
 }
 
 /// The error of an optional method that backend `T` leaves out.
