@@ -1,1 +1,31 @@
-//! x
+#![doc = include_str!("../README.md")]
+//!
+//! # What costs what
+//!
+//! A tensor is a shared array and a pending broadcast. `clone`, `full` and `expand` are O(1);
+//! elementwise operations work below a pending broadcast and leave it pending; permuting and
+//! slicing share the buffer, and so does reshaping where the elements lie in row-major order.
+//! Tensors of one element hold it in place and allocate nothing.
+//!
+//! The order of every summation is fixed, and no threads are used, so that the same program gives
+//! the same bits.
+
+// Reading order: the tensor, the trait, the kernels.
+mod element;
+mod error;
+mod tensor;
+
+mod backend;
+
+mod elementwise;
+mod index;
+mod matmul;
+mod movement;
+mod reduce;
+mod walk;
+
+pub use element::Element;
+pub use error::NdError;
+pub use tensor::NdTensor;
+
+pub use ndarray;

@@ -1,0 +1,116 @@
+//! `TensorLike` for `NdTensor`: which kernel, with which formula.
+
+use grad_core::extend::n_elements;
+use grad_core::{DType, Shape, Slice, TensorLike};
+
+use crate::element::Element;
+use crate::error::NdError;
+use crate::tensor::{NdTensor, checked};
+
+type Result<A> = std::result::Result<NdTensor<A>, NdError>;
+
+#[rustfmt::skip] // One method a line, where a line will do: the whole backend on two screens.
+impl<A: Element> TensorLike for NdTensor<A> {
+    type Error = NdError;
+
+    #[inline] fn shape(&self) -> &[usize] { self.shape_slice() }
+    #[inline] fn dtype(&self) -> DType { A::DTYPE }
+    #[inline] fn full(&self, shape: &[usize], value: f64) -> Result<A> {
+        Ok(NdTensor::fill(A::from_f64(value), checked("full", Shape::from(shape))?))
+    }
+    fn from_host(&self, shape: &[usize], data: &[f64]) -> Result<A> {
+        if n_elements(shape) != Some(data.len()) {
+            return Err(NdError::Elements { op: "from_host", shape: shape.into(), got: data.len() });
+        }
+        NdTensor::from_vec("from_host", shape, data.iter().map(|&x| A::from_f64(x)).collect())
+    }
+    fn to_host(&self) -> std::result::Result<Vec<f64>, NdError> {
+        Ok(self.elements("to_host")?.iter().map(|&x| x.to_f64()).collect())
+    }
+
+    fn add(&self, rhs: &Self) -> Result<A> { self.zip("add", rhs, |x, y| x + y) }
+    fn sub(&self, rhs: &Self) -> Result<A> { self.zip("sub", rhs, |x, y| x - y) }
+    fn mul(&self, rhs: &Self) -> Result<A> { self.zip("mul", rhs, |x, y| x * y) }
+    fn div(&self, rhs: &Self) -> Result<A> { self.zip("div", rhs, |x, y| x / y) }
+    fn pow(&self, rhs: &Self) -> Result<A> { self.zip("pow", rhs, A::powf) }
+    fn lt(&self, rhs: &Self) -> Result<A> { self.zip("lt", rhs, |x, y| A::mask(x < y)) }
+    fn eq(&self, rhs: &Self) -> Result<A> { self.zip("eq", rhs, |x, y| A::mask(x == y)) }
+    fn select(&self, a: &Self, b: &Self) -> Result<A> { self.choose(a, b) }
+    fn exp(&self) -> Result<A> { self.map("exp", A::exp) }
+    fn ln(&self) -> Result<A> { self.map("ln", A::ln) }
+    fn sin(&self) -> Result<A> { self.map("sin", A::sin) }
+    fn cos(&self) -> Result<A> { self.map("cos", A::cos) }
+    fn tanh(&self) -> Result<A> { self.map("tanh", A::tanh) }
+    fn sqrt(&self) -> Result<A> { self.map("sqrt", A::sqrt) }
+    fn sum(&self, axes: &[usize]) -> Result<A> { self.sum_over("sum", axes) }
+    fn max(&self, axes: &[usize]) -> Result<A> { self.max_over(axes) }
+    fn reshape(&self, shape: &[usize]) -> Result<A> { self.reshaped(shape) }
+    fn permute(&self, axes: &[usize]) -> Result<A> { self.permuted(axes) }
+    fn expand(&self, shape: &[usize]) -> Result<A> { self.expanded("expand", shape) }
+    fn matmul(&self, rhs: &Self) -> Result<A> { self.product(rhs) }
+
+    fn neg(&self) -> Result<A> { self.map("neg", |x| -x) }
+    fn scale(&self, by: f64) -> Result<A> {
+        let by = A::from_f64(by);
+        self.map("scale", |x| x * by)
+    }
+    fn shift(&self, by: f64) -> Result<A> {
+        let by = A::from_f64(by);
+        self.map("shift", |x| x + by)
+    }
+    fn recip(&self) -> Result<A> { self.map("recip", |x| A::ONE / x) }
+    fn powf(&self, exponent: f64) -> Result<A> {
+        // Half of all exponents are small whole numbers, which need no call of `pow`.
+        match exponent.trunc() == exponent && (-2.0..=4.0).contains(&exponent) {
+            true => self.powi(exponent as i32),
+            false => {
+                let exponent = A::from_f64(exponent);
+                self.map("powf", |x| x.powf(exponent))
+            }
+        }
+    }
+    fn powi(&self, exponent: i32) -> Result<A> {
+        match exponent {
+            0 => self.map("powi", |_| A::ONE),
+            1 => Ok(self.clone()),
+            2 => self.map("powi", |x| x * x),
+            3 => self.map("powi", |x| x * x * x),
+            4 => self.map("powi", |x| (x * x) * (x * x)),
+            -1 => self.recip(),
+            // Not 1 / (x · x): x · x loses digits before 1 / x does.
+            -2 => self.map("powi", |x| (A::ONE / x) * (A::ONE / x)),
+            // Repeated products would gather rounding errors.
+            _ => {
+                let exponent = A::from_f64(f64::from(exponent));
+                self.map("powi", |x| x.powf(exponent))
+            }
+        }
+    }
+    fn abs(&self) -> Result<A> { self.map("abs", A::abs) }
+    fn sign(&self) -> Result<A> {
+        self.map("sign", |x| A::mask(x > A::ZERO) - A::mask(x < A::ZERO))
+    }
+    fn relu(&self) -> Result<A> { self.map("relu", |x| if x < A::ZERO { A::ZERO } else { x }) }
+    fn maximum(&self, rhs: &Self) -> Result<A> {
+        self.zip("maximum", rhs, |x, y| if x < y || y.is_nan() { y } else { x })
+    }
+    fn minimum(&self, rhs: &Self) -> Result<A> {
+        self.zip("minimum", rhs, |x, y| if y < x || y.is_nan() { y } else { x })
+    }
+    fn le(&self, rhs: &Self) -> Result<A> { self.zip("le", rhs, |x, y| A::mask(x <= y)) }
+    fn ne(&self, rhs: &Self) -> Result<A> { self.zip("ne", rhs, |x, y| A::mask(x != y)) }
+    fn mul_or_zero(&self, p: &Self) -> Result<A> {
+        self.zip("mul_or_zero", p, |c, p| if c == A::ZERO { A::ZERO } else { c * p })
+    }
+    fn min(&self, axes: &[usize]) -> Result<A> { self.min_over(axes) }
+    fn mean(&self, axes: &[usize]) -> Result<A> { self.mean_over("mean", axes) }
+    fn sum_to(&self, shape: &[usize]) -> Result<A> { self.summed_to(shape) }
+    fn accumulate(self, rhs: &Self) -> Result<A> { self.add_into(rhs) }
+
+    fn slice(&self, slices: &[Slice]) -> Result<A> { self.sliced(slices) }
+    fn unslice(&self, shape: &[usize], slices: &[Slice]) -> Result<A> { self.unsliced(shape, slices) }
+    fn index_select(&self, axis: usize, index: &[usize]) -> Result<A> { self.selected(axis, index) }
+    fn index_add(&self, axis: usize, index: &[usize], size: usize) -> Result<A> {
+        self.added_at(axis, index, size)
+    }
+}

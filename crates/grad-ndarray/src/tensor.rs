@@ -1,0 +1,278 @@
+//! `NdTensor`: a shared array and a pending broadcast; its conversions and views.
+//!
+//! ndarray's shared arrays cannot hold an axis of stride 0, so a broadcast is kept beside the array
+//! and shown only by `view`. One number and a shape is a common case, in constants, seeds and
+//! scalar programs, and needs no array at all.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use grad_core::Shape;
+use grad_core::extend::n_elements;
+use ndarray::{
+    ArcArray, Array, ArrayBase, ArrayD, ArrayView, ArrayViewD, Axis, Data, Dimension, IxDyn,
+    ShapeBuilder,
+};
+
+use crate::element::Element;
+use crate::error::NdError;
+
+/// A tensor over ndarray: a shared array of any layout, and a shape that it may be broadcast to.
+///
+/// `clone` is O(1), and so are `full` and `expand`, however large the result: nothing is copied
+/// until somebody asks for the elements. Permuting and slicing share the buffer, as does reshaping
+/// where the elements lie in row-major order. A tensor's value never changes.
+///
+/// Tensors are made from ndarray's arrays by `From` and turned back by [`NdTensor::view`] and
+/// [`NdTensor::into_inner`].
+///
+/// ```
+/// use grad_ndarray::NdTensor;
+/// use grad_ndarray::ndarray::array;
+///
+/// let x = NdTensor::from(array![[1.0, 2.0], [3.0, 4.0]].reversed_axes());
+/// assert_eq!(x.view(), array![[1.0, 3.0], [2.0, 4.0]].into_dyn());
+/// ```
+#[derive(Clone)]
+pub struct NdTensor<A>(pub(crate) Repr<A>);
+
+#[derive(Clone)]
+pub(crate) enum Repr<A> {
+    /// One number, everywhere. Every tensor with fewer than two elements is of this kind; where
+    /// there are no elements, the number means nothing.
+    Fill { value: A, shape: Shape },
+    /// At least two elements. A pending broadcast has the rank of the base.
+    Dense { base: Base<A>, pending: Option<Box<Shape>> },
+}
+
+/// An array as ndarray shares it, of any layout.
+pub(crate) type Base<A> = ArcArray<A, IxDyn>;
+
+/// Construction, for the kernels.
+impl<A: Element> NdTensor<A> {
+    #[inline]
+    pub(crate) fn fill(value: A, shape: Shape) -> Self {
+        NdTensor(Repr::Fill { value, shape })
+    }
+
+    pub(crate) fn from_base(base: Base<A>) -> Self {
+        match base.len() {
+            0 => NdTensor::fill(A::ZERO, Shape::from(base.shape())),
+            1 => NdTensor::fill(base.first().copied().unwrap_or(A::ZERO), base.shape().into()),
+            _ => NdTensor(Repr::Dense { base, pending: None }),
+        }
+    }
+
+    /// The row-major elements `data` in `shape`.
+    pub(crate) fn from_vec(
+        op: &'static str,
+        shape: &[usize],
+        data: Vec<A>,
+    ) -> Result<Self, NdError> {
+        if let [value] = data[..] {
+            return Ok(NdTensor::fill(value, Shape::from(shape)));
+        }
+        match Array::from_shape_vec(IxDyn(shape), data) {
+            Ok(array) => Ok(NdTensor::from_base(array.into_shared())),
+            Err(_) => Err(NdError::TooLarge { op, shape: Shape::from(shape) }),
+        }
+    }
+
+    /// This tensor broadcast to `shape`, to which it does broadcast.
+    pub(crate) fn stretched(self, shape: Shape) -> Self {
+        if *self.shape_slice() == *shape {
+            return self;
+        }
+        match self.0 {
+            Repr::Fill { value, .. } => NdTensor::fill(value, shape),
+            Repr::Dense { .. } if shape.contains(&0) => NdTensor::fill(A::ZERO, shape),
+            Repr::Dense { mut base, .. } => {
+                while base.ndim() < shape.rank() {
+                    base.insert_axis_inplace(Axis(0));
+                }
+                NdTensor::with_pending(base, shape)
+            }
+        }
+    }
+
+    /// `base`, of the rank of `shape`, broadcast to it.
+    pub(crate) fn with_pending(base: Base<A>, shape: Shape) -> Self {
+        let dense = NdTensor::from_base(base);
+        match dense.0 {
+            Repr::Fill { value, .. } => NdTensor::fill(value, shape),
+            Repr::Dense { base, .. } if base.shape() == &*shape => NdTensor::from_base(base),
+            Repr::Dense { base, .. } => {
+                NdTensor(Repr::Dense { base, pending: Some(Box::new(shape)) })
+            }
+        }
+    }
+}
+
+/// Reading.
+impl<A: Element> NdTensor<A> {
+    /// The sizes of the axes.
+    #[inline]
+    pub(crate) fn shape_slice(&self) -> &[usize] {
+        match &self.0 {
+            Repr::Fill { shape, .. } => shape,
+            Repr::Dense { base, pending: None } => base.shape(),
+            Repr::Dense { pending: Some(shape), .. } => shape,
+        }
+    }
+
+    /// The tensor as a view of an array, with stride 0 along axes that are broadcast; no copy.
+    pub fn view(&self) -> ArrayViewD<'_, A> {
+        match &self.0 {
+            Repr::Fill { value, shape } => {
+                let strides = IxDyn(&vec![0; shape.rank()]);
+                ArrayView::from_shape(IxDyn(shape).strides(strides), std::slice::from_ref(value))
+                    .expect("one element is at index 0 of every axis")
+            }
+            Repr::Dense { base, pending: None } => base.view(),
+            Repr::Dense { base, pending: Some(shape) } => {
+                base.broadcast(IxDyn(shape)).expect("a pending broadcast fits its array")
+            }
+        }
+    }
+
+    /// The tensor as a shared array.
+    ///
+    /// A broadcast is carried out; tensors of one element, or none, are made into an array; all
+    /// others are given out as they are, without a copy.
+    pub fn into_inner(self) -> ArcArray<A, IxDyn> {
+        match self.0 {
+            Repr::Fill { value, shape } => ArrayD::from_elem(IxDyn(&shape), value).into_shared(),
+            Repr::Dense { base, pending: None } => base,
+            Repr::Dense { .. } => self.view().to_owned().into_shared(),
+        }
+    }
+
+    /// The elements in row-major order: borrowed where they lie so.
+    pub(crate) fn elements(&self, op: &'static str) -> Result<Cow<'_, [A]>, NdError> {
+        match &self.0 {
+            Repr::Fill { value, shape } => {
+                let mut data = reserved(op, shape)?;
+                data.resize(n_elements(shape).unwrap_or(0), *value);
+                Ok(Cow::Owned(data))
+            }
+            Repr::Dense { base, pending: None } => row_major(op, base),
+            Repr::Dense { .. } => copied(op, &self.view()).map(Cow::Owned),
+        }
+    }
+}
+
+/// The elements of `base` in row-major order: borrowed where they lie so.
+pub(crate) fn row_major<'a, A: Element>(
+    op: &'static str,
+    base: &'a Base<A>,
+) -> Result<Cow<'a, [A]>, NdError> {
+    match base.as_slice() {
+        Some(slice) => Ok(Cow::Borrowed(slice)),
+        None => copied(op, &base.view()).map(Cow::Owned),
+    }
+}
+
+/// The elements of a view of any layout in row-major order.
+fn copied<A: Element>(op: &'static str, view: &ArrayViewD<'_, A>) -> Result<Vec<A>, NdError> {
+    let too_large = || NdError::TooLarge { op, shape: Shape::from(view.shape()) };
+    // ndarray's assignment is several times faster than its iterator over strided elements.
+    let zeros = zeros(op, view.shape())?;
+    let mut array = ArrayD::from_shape_vec(view.raw_dim(), zeros).map_err(|_| too_large())?;
+    array.assign(view);
+    Ok(array.into_raw_vec_and_offset().0)
+}
+
+/// As many zeros as `shape` has elements.
+pub(crate) fn zeros<A: Element>(op: &'static str, shape: &[usize]) -> Result<Vec<A>, NdError> {
+    let mut data = reserved(op, shape)?;
+    data.resize(n_elements(shape).unwrap_or(0), A::ZERO);
+    Ok(data)
+}
+
+/// Room for the elements of `shape`.
+pub(crate) fn reserved<A>(op: &'static str, shape: &[usize]) -> Result<Vec<A>, NdError> {
+    let mut data = Vec::new();
+    let n = n_elements(shape).filter(|&n| data.try_reserve_exact(n).is_ok());
+    match n {
+        Some(_) => Ok(data),
+        None => Err(NdError::TooLarge { op, shape: Shape::from(shape) }),
+    }
+}
+
+/// `shape`, unless it has more elements than a tensor can.
+pub(crate) fn checked(op: &'static str, shape: Shape) -> Result<Shape, NdError> {
+    match shape.n_elements() {
+        Some(_) => Ok(shape),
+        None => Err(NdError::TooLarge { op, shape }),
+    }
+}
+
+impl<A: Element> From<A> for NdTensor<A> {
+    /// A 0-d tensor.
+    fn from(value: A) -> Self {
+        NdTensor::fill(value, Shape::scalar())
+    }
+}
+
+impl<A: Element> From<Vec<A>> for NdTensor<A> {
+    /// A 1-d tensor.
+    fn from(data: Vec<A>) -> Self {
+        NdTensor::from(Array::from_vec(data))
+    }
+}
+
+impl<A: Element, const N: usize> From<[A; N]> for NdTensor<A> {
+    /// A 1-d tensor.
+    fn from(data: [A; N]) -> Self {
+        NdTensor::from(data.to_vec())
+    }
+}
+
+impl<A: Element, D: Dimension> From<Array<A, D>> for NdTensor<A> {
+    /// Takes the array over, whatever its layout; no copy.
+    fn from(array: Array<A, D>) -> Self {
+        NdTensor::from_base(array.into_dyn().into_shared())
+    }
+}
+
+impl<A: Element, D: Dimension> From<ArcArray<A, D>> for NdTensor<A> {
+    /// Shares the array's buffer, whatever its layout; no copy.
+    fn from(array: ArcArray<A, D>) -> Self {
+        NdTensor::from_base(array.into_dyn())
+    }
+}
+
+impl<A: Element, D: Dimension> From<ArrayView<'_, A, D>> for NdTensor<A> {
+    /// Copies the elements.
+    fn from(view: ArrayView<'_, A, D>) -> Self {
+        NdTensor::from(view.to_owned())
+    }
+}
+
+impl<A: Element, S: Data<Elem = A>, D: Dimension> From<&ArrayBase<S, D>> for NdTensor<A> {
+    /// Copies the elements.
+    fn from(array: &ArrayBase<S, D>) -> Self {
+        NdTensor::from(array.to_owned())
+    }
+}
+
+impl<A: Element> From<NdTensor<A>> for ArcArray<A, IxDyn> {
+    /// As [`NdTensor::into_inner`].
+    fn from(tensor: NdTensor<A>) -> Self {
+        tensor.into_inner()
+    }
+}
+
+// No `PartialEq`: its `eq` would make `x.eq(&y)` of `TensorLike` ambiguous. Compare views.
+
+impl<A: Element> fmt::Debug for NdTensor<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.view(), f)
+    }
+}
+
+impl<A: Element> fmt::Display for NdTensor<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.view(), f)
+    }
+}
