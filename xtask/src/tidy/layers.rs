@@ -1,0 +1,336 @@
+//! Who may name whom in grad-core and in the backends.
+
+use std::collections::BTreeSet;
+
+use super::source::{Source, identifier, words};
+use super::{Files, Finding};
+
+const CORE: &str = "crates/grad-core/src/";
+const READERS: [&str; 3] = ["trace.rs", "gradcheck.rs", "testing/"];
+const CATALOGUE: &str = "crates/grad-core/src/testing/catalogue.rs";
+
+/// A `RefCell`, and a borrow of one, is only in `tape` and `var`: so it is in one place that no
+/// borrow is held while a rule or a backend runs.
+pub(super) fn borrows_stay_in_tape_and_var(files: &Files) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (path, source) in files.below(CORE, ".rs") {
+        if ["tape.rs", "var.rs"].contains(&&path[CORE.len()..]) {
+            continue;
+        }
+        for word in ["RefCell", ".inner", ".borrow(", ".borrow_mut("] {
+            findings.extend(words(source.library(), word).map(|at| {
+                let message = format!("`{word}` outside of `tape` and `var`");
+                Finding::new(path, source.line(at), message)
+            }));
+        }
+    }
+    findings
+}
+
+/// What a file may not import; the rest of the order is in docs/architecture.md.
+const FORBIDDEN: &[(&str, &[&str], &str)] = &[
+    ("shape.rs", &["*", "error"], "shapes stand on nothing but errors"),
+    ("tensor.rs", &["*", "shape", "error"], "a backend knows nothing of tapes"),
+    ("pullback.rs", &["ops"], "a sweep knows no concrete rule"),
+    ("pushforward.rs", &["ops"], "a sweep knows no concrete rule"),
+    ("subgraph.rs", &["ops"], "a sweep knows no concrete rule"),
+    ("ops/", &["arena", "subgraph", "pullback", "pushforward", "trace", "view", "testing"], RULE),
+    ("trace.rs", INNER, READS),
+    ("gradcheck.rs", INNER, READS),
+    ("testing/", INNER, READS),
+];
+const INNER: &[&str] = &["arena", "subgraph", "pullback", "pushforward", "ops"];
+const READS: &str = "it could be in another crate";
+const RULE: &str = "a rule is a formula on handles";
+
+/// Imports go down the order of the modules. A list that begins with `*` is of what is allowed.
+pub(super) fn modules_import_downward(files: &Files) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for &(place, modules, reason) in FORBIDDEN {
+        for (path, source) in files.below(CORE, ".rs") {
+            if !path[CORE.len()..].starts_with(place) {
+                continue;
+            }
+            for (at, module) in crate_modules(source.library()) {
+                let is_allowed = match modules {
+                    ["*", allowed @ ..] => allowed.contains(&module),
+                    forbidden => !forbidden.contains(&module),
+                };
+                if !is_allowed {
+                    let message = format!("imports `crate::{module}`, but {reason}");
+                    findings.push(Finding::new(path, source.line(at), message));
+                }
+            }
+        }
+    }
+    findings
+}
+
+/// An operation names neither the arena nor what is inside a tape.
+pub(super) fn operations_see_no_tape_internals(files: &Files) -> Vec<Finding> {
+    let ops = format!("{CORE}ops/");
+    let mut findings = Vec::new();
+    for (path, source) in files.below(&ops, ".rs") {
+        for word in [".inner", "Inner", "arena", "Arena", "RefCell"] {
+            findings.extend(words(source.library(), word).map(|at| {
+                Finding::new(path, source.line(at), format!("`{word}` in an operation: {RULE}"))
+            }));
+        }
+    }
+    findings
+}
+
+/// What only reads a tape could be in another crate: it calls no method of a tape, a handle or a
+/// node that is `pub(crate)`, unless a public one has the same name.
+pub(super) fn readers_use_the_public_face(files: &Files) -> Vec<Finding> {
+    let mut inner = BTreeSet::new();
+    let mut public = BTreeSet::new();
+    for (path, source) in files.below(CORE, ".rs") {
+        let code = source.library();
+        for at in words(code, "fn ") {
+            let name = identifier(&code[at + "fn ".len()..]);
+            let is_inner = code[..at].ends_with("pub(crate) ");
+            if !is_inner {
+                public.insert(name); // Or a trait's, or private: not what this check is about.
+            } else if ["tape.rs", "var.rs", "op.rs"].contains(&&path[CORE.len()..]) {
+                inner.insert(name);
+            }
+        }
+    }
+    let mut findings = Vec::new();
+    for (path, source) in files.below(CORE, ".rs") {
+        let file = &path[CORE.len()..];
+        if !READERS.iter().any(|reader| file.starts_with(reader)) {
+            continue;
+        }
+        for name in inner.difference(&public) {
+            let call = format!(".{name}(");
+            findings.extend(words(source.library(), &call).map(|at| {
+                let message = format!("`{name}` is `pub(crate)`, but {file} only reads a tape");
+                Finding::new(path, source.line(at), message)
+            }));
+        }
+    }
+    findings
+}
+
+/// A backend sees of grad-core what its author is told: `grad_core::extend`.
+pub(super) fn backends_import_extend_only(files: &Files) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (path, source) in files.below("crates/", ".rs") {
+        let is_backend = ["crates/grad-ndarray/src/", "crates/grad-candle/src/"]
+            .iter()
+            .any(|directory| path.starts_with(directory));
+        if !is_backend {
+            continue;
+        }
+        let code = source.library();
+        for at in words(code, "grad_core") {
+            if !code[at..].starts_with("grad_core::extend") {
+                let message = "a backend imports `grad_core::extend` only";
+                findings.push(Finding::new(path, source.line(at), message));
+            }
+        }
+    }
+    findings
+}
+
+/// Every operation is in the catalogue, by its name as a string.
+pub(super) fn operations_are_in_the_catalogue(files: &Files) -> Vec<Finding> {
+    let Some(catalogue) = files.get(CATALOGUE) else {
+        return vec![Finding::new(CATALOGUE, 0, "there is no catalogue of the operations")];
+    };
+    let ops = format!("{CORE}ops/");
+    let mut findings = Vec::new();
+    for (path, source) in files.below(&ops, ".rs") {
+        for (at, name) in operations(source) {
+            if !catalogue.text.contains(&format!("\"{name}\"")) {
+                let message = format!("the operation \"{name}\" is not in {CATALOGUE}");
+                findings.push(Finding::new(path, source.line(at), message));
+            }
+        }
+    }
+    findings
+}
+
+/// The modules after `crate::`, in groups too, with their places.
+fn crate_modules(code: &str) -> Vec<(usize, &str)> {
+    let mut modules = Vec::new();
+    for at in words(code, "crate::").map(|at| at + "crate::".len()) {
+        let Some(group) = code[at..].strip_prefix('{') else {
+            modules.push((at, identifier(&code[at..])));
+            continue;
+        };
+        let mut depth = 1_usize;
+        let mut is_start = true;
+        for (offset, x) in group.char_indices() {
+            if depth == 1 && is_start && (x.is_alphabetic() || x == '_') {
+                modules.push((at + 1 + offset, identifier(&group[offset..])));
+                is_start = false;
+            }
+            match x {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' => is_start = depth == 1,
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    // A lower-case name is a module; the others are types and re-exported.
+    modules.retain(|(_, name)| name.starts_with(|x: char| x.is_lowercase()));
+    modules
+}
+
+/// The names of the operations in a file, with their places: of every `impl` of a trait of
+/// operations, and of every call of a macro that makes one.
+fn operations(source: &Source) -> Vec<(usize, &str)> {
+    let code = source.library();
+    let mut found = Vec::new();
+    for start in words(code, "impl") {
+        let Some(open) = code[start..].find('{').map(|at| start + at) else { continue };
+        let head = &code[start..open];
+        let traits = ["Op<", "Elementwise<", "Linear<", "Step<"];
+        let is_operation = |name: &&str| words(head, name).next().is_some();
+        if !head.contains(" for ") || !traits.iter().any(|name| is_operation(&name)) {
+            continue;
+        }
+        // As text, since a name of a macro's is no string.
+        let marks = ["const NAME: &'static str =", "fn name(&self) -> &'static str {"];
+        let name = marks.iter().filter_map(|mark| {
+            let at = open + code[open..].find(mark)? + mark.len();
+            Some((at, code[at..].trim_start().starts_with('"')))
+        });
+        match name.min() {
+            Some((at, true)) => found.extend(source.string_after(at).map(|name| (start, name))),
+            Some((_, false)) => found.extend(calls_of_macro_around(source, start)),
+            None => {}
+        }
+    }
+    found
+}
+
+/// The first string of each call of the macro whose definition is around a place.
+fn calls_of_macro_around(source: &Source, at: usize) -> Vec<(usize, &str)> {
+    const DEFINITION: &str = "macro_rules! ";
+    let code = source.library();
+    let Some(definition) = code[..at].rfind(DEFINITION) else { return Vec::new() };
+    let name = identifier(&code[definition + DEFINITION.len()..]);
+    let call = format!("{name}!");
+    let places: Vec<_> = words(code, &call).collect();
+    places.into_iter().filter_map(|at| Some((at, source.string_after(at)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::findings;
+    use super::*;
+
+    #[test]
+    fn a_borrow_elsewhere_is_found() {
+        let text = "use std::cell::RefCell;\nfn f() { tape.inner.borrow(); }\n";
+        let files =
+            [("crates/grad-core/src/tape.rs", text), ("crates/grad-core/src/trace.rs", text)];
+        let expected = "\
+crates/grad-core/src/trace.rs:1: `RefCell` outside of `tape` and `var`
+crates/grad-core/src/trace.rs:2: `.borrow(` outside of `tape` and `var`
+crates/grad-core/src/trace.rs:2: `.inner` outside of `tape` and `var`
+";
+        assert_eq!(findings(borrows_stay_in_tape_and_var, &files), expected);
+    }
+
+    #[test]
+    fn an_import_upward_is_found() {
+        let files = [
+            (
+                "crates/grad-core/src/shape.rs",
+                "use crate::error::ErrorKind;\nuse crate::tape::Tape;",
+            ),
+            ("crates/grad-core/src/pullback.rs", "use crate::{ops::{Add, Mul}, Tape, tape::x};"),
+            ("crates/grad-core/src/ops/arith.rs", "use crate::op::Op;\nuse crate::arena::Arena;"),
+            ("crates/grad-core/src/tensor.rs", "use crate::shape::Slice; // crate::tape"),
+        ];
+        let expected = "\
+crates/grad-core/src/ops/arith.rs:2: imports `crate::arena`, but a rule is a formula on handles
+crates/grad-core/src/pullback.rs:1: imports `crate::ops`, but a sweep knows no concrete rule
+crates/grad-core/src/shape.rs:2: imports `crate::tape`, but shapes stand on nothing but errors
+";
+        assert_eq!(findings(modules_import_downward, &files), expected);
+    }
+
+    #[test]
+    fn an_operation_that_looks_into_the_tape_is_found() {
+        let files = [("crates/grad-core/src/ops/arith.rs", "fn f() {\n    tape.inner.len()\n}")];
+        let expected = "crates/grad-core/src/ops/arith.rs:2: \
+                        `.inner` in an operation: a rule is a formula on handles\n";
+        assert_eq!(findings(operations_see_no_tape_internals, &files), expected);
+    }
+
+    #[test]
+    fn a_reader_that_goes_behind_the_public_face_is_found() {
+        let files = [
+            ("crates/grad-core/src/tape.rs", "pub(crate) fn rewind() {}\npub(crate) fn value() {}"),
+            ("crates/grad-core/src/var.rs", "pub fn value() {}"),
+            ("crates/grad-core/src/trace.rs", "fn f() { x.value(); }\nfn g() { tape.rewind(); }"),
+            ("crates/grad-core/src/pullback.rs", "fn g() { tape.rewind(); }"),
+        ];
+        let expected = "crates/grad-core/src/trace.rs:2: \
+                        `rewind` is `pub(crate)`, but trace.rs only reads a tape\n";
+        assert_eq!(findings(readers_use_the_public_face, &files), expected);
+    }
+
+    #[test]
+    fn a_backend_that_imports_more_is_found() {
+        let text = "//! grad_core::Tape\nuse grad_core::extend::Shape;\nuse grad_core::Tape;\n\
+                    #[cfg(test)]\nmod tests { use grad_core::testing::Reference; }\n";
+        let files = [("crates/grad-ndarray/src/a.rs", text), ("crates/grad-demo/src/a.rs", text)];
+        let expected =
+            "crates/grad-ndarray/src/a.rs:3: a backend imports `grad_core::extend` only\n";
+        assert_eq!(findings(backends_import_extend_only, &files), expected);
+    }
+
+    const OPS: &str = r#"
+impl<T: TensorLike> Elementwise<T> for Add {
+    const NAME: &'static str = "add";
+    fn format(&self) -> String { infix("+", x) }
+}
+impl<T: TensorLike> Op<T> for Max {
+    fn name(&self) -> &'static str {
+        "max"
+    }
+}
+macro_rules! comparison {
+    ($name:ident, $text:literal) => {
+        impl<T: TensorLike> Step<T> for $name {
+            const NAME: &'static str = $text;
+        }
+    };
+}
+comparison!(Lt, "lt", "<");
+comparison! { Ge, "ge", ">=" }
+impl<'t, T: TensorLike> Var<'t, T> {
+    fn f() { "not an operation" }
+}
+"#;
+
+    #[test]
+    fn an_operation_outside_of_the_catalogue_is_found() {
+        let files = [
+            ("crates/grad-core/src/ops/a.rs", OPS),
+            (CATALOGUE, r#"op!("max"); op!("lt"); op!("max_keepdim");"#),
+        ];
+        let expected = "\
+crates/grad-core/src/ops/a.rs:2: the operation \"add\" is not in crates/grad-core/src/testing/catalogue.rs
+crates/grad-core/src/ops/a.rs:19: the operation \"ge\" is not in crates/grad-core/src/testing/catalogue.rs
+";
+        assert_eq!(findings(operations_are_in_the_catalogue, &files), expected);
+    }
+
+    #[test]
+    fn a_missing_catalogue_is_found() {
+        let expected = format!("{CATALOGUE}: there is no catalogue of the operations\n");
+        assert_eq!(findings(operations_are_in_the_catalogue, &[]), expected);
+    }
+}
