@@ -84,7 +84,8 @@ pub(super) fn operations_see_no_tape_internals(files: &Files) -> Vec<Finding> {
 /// node that is `pub(crate)`, unless a public one has the same name.
 pub(super) fn readers_use_the_public_face(files: &Files) -> Vec<Finding> {
     let mut inner = BTreeSet::new();
-    let mut public = BTreeSet::new();
+    // `Result` has an `ok` too.
+    let mut public = BTreeSet::from(["ok"]);
     for (path, source) in files.below(CORE, ".rs") {
         let code = source.library();
         for at in words(code, "fn ") {
@@ -135,16 +136,18 @@ pub(super) fn backends_import_extend_only(files: &Files) -> Vec<Finding> {
     findings
 }
 
-/// Every operation is in the catalogue, by its name as a string.
+/// Every operation is in the catalogue: a line of it begins with the operation's name as a string.
 pub(super) fn operations_are_in_the_catalogue(files: &Files) -> Vec<Finding> {
     let Some(catalogue) = files.get(CATALOGUE) else {
         return vec![Finding::new(CATALOGUE, 0, "there is no catalogue of the operations")];
     };
+    let lines = catalogue.text.lines().filter_map(|line| line.trim_start().strip_prefix('"'));
+    let listed: BTreeSet<_> = lines.filter_map(|line| line.split('"').next()).collect();
     let ops = format!("{CORE}ops/");
     let mut findings = Vec::new();
     for (path, source) in files.below(&ops, ".rs") {
         for (at, name) in operations(source) {
-            if !catalogue.text.contains(&format!("\"{name}\"")) {
+            if !listed.contains(name) {
                 let message = format!("the operation \"{name}\" is not in {CATALOGUE}");
                 findings.push(Finding::new(path, source.line(at), message));
             }
@@ -194,7 +197,7 @@ fn operations(source: &Source) -> Vec<(usize, &str)> {
         let head = &code[start..open];
         let traits = ["Op<", "Elementwise<", "Linear<", "Step<"];
         let is_operation = |name: &&str| words(head, name).next().is_some();
-        if !head.contains(" for ") || !traits.iter().any(|name| is_operation(&name)) {
+        if !head.contains(" for ") || !traits.iter().any(is_operation) {
             continue;
         }
         // As text, since a name of a macro's is no string.
@@ -319,7 +322,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     fn an_operation_outside_of_the_catalogue_is_found() {
         let files = [
             ("crates/grad-core/src/ops/a.rs", OPS),
-            (CATALOGUE, r#"op!("max"); op!("lt"); op!("max_keepdim");"#),
+            (CATALOGUE, "const X: &str = \"add\";\n    \"max\" Real ..\n    \"lt\" Whole ..\n"),
         ];
         let expected = "\
 crates/grad-core/src/ops/a.rs:2: the operation \"add\" is not in crates/grad-core/src/testing/catalogue.rs

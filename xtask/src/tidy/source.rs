@@ -50,7 +50,7 @@ pub(super) fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = us
         let joins = |x: Option<char>| x.is_some_and(|x| x.is_alphanumeric() || x == '_');
         let starts = word.starts_with(|x: char| x.is_alphanumeric() || x == '_');
         let ends = word.ends_with(|x: char| x.is_alphanumeric() || x == '_');
-        !(starts && joins(before)) && !(ends && joins(after))
+        !(starts && joins(before) || ends && joins(after))
     })
 }
 

@@ -3,11 +3,12 @@
 use super::source::words;
 use super::{Files, Finding};
 
-/// Every Rust file begins with `//!`, a sentence of purpose. The programs in `tests/ui` are what a
+/// Every Rust file begins with `//!`, a sentence of purpose, or with its README. The programs in `tests/ui` are what a
 /// user would write, and are left as such.
 pub(super) fn files_begin_with_their_purpose(files: &Files) -> Vec<Finding> {
     let rust = files.below("", ".rs").filter(|(path, _)| !path.contains("/tests/ui/"));
-    rust.filter(|(_, source)| !source.text.starts_with("//! "))
+    let purposes = ["//! ", "#![doc = include_str!(\"../README.md\")]\n"];
+    rust.filter(|(_, source)| !purposes.iter().any(|purpose| source.text.starts_with(purpose)))
         .map(|(path, _)| Finding::new(path, 1, "a file begins with `//!` and its purpose"))
         .collect()
 }
