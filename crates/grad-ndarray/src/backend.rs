@@ -1,6 +1,7 @@
 //! `TensorLike` for `NdTensor`: which kernel, with which formula.
 
 use grad_core::extend::n_elements;
+use grad_core::extend::{Index, Window};
 use grad_core::{DType, Shape, Slice, TensorLike};
 
 use crate::element::Element;
@@ -104,6 +105,41 @@ impl<A: Element> TensorLike for NdTensor<A> {
     }
     fn min(&self, axes: &[usize]) -> Result<A> { self.min_over(axes) }
     fn mean(&self, axes: &[usize]) -> Result<A> { self.mean_over("mean", axes) }
+    fn expm1(&self) -> Result<A> { self.map("expm1", A::exp_m1) }
+    fn exp2(&self) -> Result<A> { self.map("exp2", A::exp2) }
+    fn log2(&self) -> Result<A> { self.map("log2", A::log2) }
+    fn log10(&self) -> Result<A> { self.map("log10", A::log10) }
+    fn log1p(&self) -> Result<A> { self.map("log1p", A::ln_1p) }
+    fn tan(&self) -> Result<A> { self.map("tan", A::tan) }
+    fn asin(&self) -> Result<A> { self.map("asin", A::asin) }
+    fn acos(&self) -> Result<A> { self.map("acos", A::acos) }
+    fn atan(&self) -> Result<A> { self.map("atan", A::atan) }
+    fn sinh(&self) -> Result<A> { self.map("sinh", A::sinh) }
+    fn cosh(&self) -> Result<A> { self.map("cosh", A::cosh) }
+    // The standard library's inverses lose digits, and it has no error function.
+    fn asinh(&self) -> Result<A> { self.map("asinh", |x| A::from_f64(libm::asinh(x.to_f64()))) }
+    fn acosh(&self) -> Result<A> { self.map("acosh", |x| A::from_f64(libm::acosh(x.to_f64()))) }
+    fn atanh(&self) -> Result<A> { self.map("atanh", |x| A::from_f64(libm::atanh(x.to_f64()))) }
+    fn erf(&self) -> Result<A> { self.map("erf", |x| A::from_f64(libm::erf(x.to_f64()))) }
+    fn floor(&self) -> Result<A> { self.map("floor", A::floor) }
+    fn ceil(&self) -> Result<A> { self.map("ceil", A::ceil) }
+    fn round(&self) -> Result<A> { self.map("round", |x| A::from_f64(x.to_f64().round_ties_even())) }
+    fn trunc(&self) -> Result<A> { self.map("trunc", A::trunc) }
+    fn atan2(&self, x: &Self) -> Result<A> { self.zip("atan2", x, A::atan2) }
+    fn square(&self) -> Result<A> { self.map("square", |x| x * x) }
+    fn rsqrt(&self) -> Result<A> { self.map("rsqrt", |x| A::ONE / x.sqrt()) }
+    fn sigmoid(&self) -> Result<A> {
+        self.map("sigmoid", |x| {
+            let e = (-x.abs()).exp();
+            (if x < A::ZERO { e } else { A::ONE }) / (e + A::ONE)
+        })
+    }
+    fn softplus(&self) -> Result<A> {
+        self.map("softplus", |x| {
+            (if x < A::ZERO { A::ZERO } else { x }) + (-x.abs()).exp().ln_1p()
+        })
+    }
+    fn cumsum(&self, axis: usize) -> Result<A> { self.running_sum(axis) }
     fn sum_to(&self, shape: &[usize]) -> Result<A> { self.summed_to(shape) }
     fn accumulate(self, rhs: &Self) -> Result<A> { self.add_into(rhs) }
 
@@ -112,5 +148,14 @@ impl<A: Element> TensorLike for NdTensor<A> {
     fn index_select(&self, axis: usize, index: &[usize]) -> Result<A> { self.selected(axis, index) }
     fn index_add(&self, axis: usize, index: &[usize], size: usize) -> Result<A> {
         self.added_at(axis, index, size)
+    }
+    fn gather(&self, axis: usize, index: &Index) -> Result<A> { self.gathered(axis, index) }
+    fn scatter_add(&self, axis: usize, index: &Index, shape: &[usize]) -> Result<A> {
+        self.scattered(axis, index, shape)
+    }
+    fn concat(&self, others: &[&Self], axis: usize) -> Result<A> { self.joined(others, axis) }
+    fn unfold(&self, axis: usize, window: Window) -> Result<A> { self.unfolded(axis, window) }
+    fn fold(&self, axis: usize, window: Window, n: usize) -> Result<A> {
+        self.folded(axis, window, n)
     }
 }

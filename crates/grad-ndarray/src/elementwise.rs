@@ -50,17 +50,24 @@ impl<A: Element> NdTensor<A> {
         f: impl Fn(A, A) -> A + Copy,
     ) -> Result<Self, NdError> {
         match (&self.0, &rhs.0) {
-            (Repr::Fill { value: x, .. }, Repr::Fill { value: y, .. }) => {
-                Ok(NdTensor::fill(f(*x, *y), broadcast(op, self, rhs)?))
+            (Repr::Fill { value: x, shape }, Repr::Fill { value: y, shape: other }) => {
+                let shape = match (&shape[..], &other[..]) {
+                    (_, []) => copy(shape),
+                    ([], _) => copy(other),
+                    _ => broadcast(op, self, rhs)?,
+                };
+                Ok(NdTensor::fill(f(*x, *y), shape))
             }
             (Repr::Dense { base, pending }, Repr::Fill { value, .. }) => {
                 let shape = broadcast_unless_equal(op, self, rhs)?;
-                let base = map_base(op, base, |x| f(x, *value))?;
+                let y = *value;
+                let base = map_base(op, base, |x| f(x, y))?;
                 Ok(dense(base, pending.clone(), shape))
             }
             (Repr::Fill { value, .. }, Repr::Dense { base, pending }) => {
                 let shape = broadcast_unless_equal(op, rhs, self)?;
-                let base = map_base(op, base, |y| f(*value, y))?;
+                let x = *value;
+                let base = map_base(op, base, |y| f(x, y))?;
                 Ok(dense(base, pending.clone(), shape))
             }
             (Repr::Dense { base: x, pending: None }, Repr::Dense { base: y, pending: None })
@@ -85,17 +92,20 @@ impl<A: Element> NdTensor<A> {
         const OP: &str = "select";
         match (&self.0, &a.0, &b.0) {
             (Repr::Fill { value, .. }, _, _) => {
-                let shape = broadcast3(OP, self, a, b)?;
                 let chosen = if *value != A::ZERO { a } else { b };
-                Ok(chosen.clone().stretched(shape))
+                let (shape, of_mask) = (chosen.shape_slice(), self.shape_slice());
+                if of_mask == shape && a.shape_slice() == b.shape_slice() {
+                    return Ok(chosen.clone());
+                }
+                Ok(chosen.clone().stretched(broadcast3(OP, self, a, b)?))
             }
-            (_, Repr::Fill { value: a, shape }, _) => {
-                let chosen = self.zip(OP, b, |m, b| if m != A::ZERO { *a } else { b })?;
-                stretched_by(chosen, shape)
+            (_, Repr::Fill { value, shape }, _) => {
+                let x = *value;
+                stretched_by(self.zip(OP, b, |m, y| if m != A::ZERO { x } else { y })?, shape)
             }
-            (_, _, Repr::Fill { value: b, shape }) => {
-                let chosen = self.zip(OP, a, |m, a| if m != A::ZERO { a } else { *b })?;
-                stretched_by(chosen, shape)
+            (_, _, Repr::Fill { value, shape }) => {
+                let y = *value;
+                stretched_by(self.zip(OP, a, |m, x| if m != A::ZERO { x } else { y })?, shape)
             }
             (
                 Repr::Dense { base: mask, .. },
@@ -299,7 +309,14 @@ fn choose_bases<A: Element>(
     x: &Base<A>,
     y: &Base<A>,
 ) -> Result<NdTensor<A>, NdError> {
-    let choose = |m: A, x: A, y: A| if m != A::ZERO { x } else { y };
+    let choose = |((&m, &x), &y): ((&A, &A), &A)| if m != A::ZERO { x } else { y };
+    if mask.shape() == x.shape()
+        && mask.shape() == y.shape()
+        && let (Some(ms), Some(xs), Some(ys)) = (mask.as_slice(), x.as_slice(), y.as_slice())
+    {
+        let data = ms.iter().zip(xs).zip(ys).map(choose).collect();
+        return Ok(NdTensor::from_base(shaped(op, mask.raw_dim(), data)?));
+    }
     let out = Shape::from(mask.shape())
         .broadcast(x.shape())
         .and_then(|shape| shape.broadcast(y.shape()))
@@ -315,10 +332,10 @@ fn choose_bases<A: Element>(
     match walk.steps {
         [1, 1, 1] => walk.rows(|[i, j, k]| {
             let (ms, xs, ys) = (&ms[i..i + n], &xs[j..j + n], &ys[k..k + n]);
-            data.extend(ms.iter().zip(xs).zip(ys).map(|((&m, &x), &y)| choose(m, x, y)));
+            data.extend(ms.iter().zip(xs).zip(ys).map(choose));
         }),
         [p, q, r] => walk.rows(|[i, j, k]| {
-            data.extend((0..n).map(|a| choose(ms[i + a * p], xs[j + a * q], ys[k + a * r])));
+            data.extend((0..n).map(|a| choose(((&ms[i + a * p], &xs[j + a * q]), &ys[k + a * r]))));
         }),
     }
     NdTensor::from_vec(op, &out, data)

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use grad_core::extend::Window;
 use grad_core::{Shape, Slice, Unsupported};
 
 /// Why an operation on [`NdTensor`](crate::NdTensor)s could not be carried out.
@@ -56,6 +57,15 @@ pub enum NdError {
         /// The size of the axis.
         size: usize,
     },
+    /// The windows do not fit the tensor.
+    BadWindow {
+        /// The method.
+        op: &'static str,
+        /// The window given.
+        window: Window,
+        /// The shape of the tensor.
+        shape: Shape,
+    },
     /// A maximum or minimum over no elements.
     EmptyReduction {
         /// The method.
@@ -101,6 +111,11 @@ impl fmt::Display for NdError {
             NdError::IndexOutOfRange { op, index, size } => {
                 write!(f, "{op}: index {index} is out of range for an axis of size {size}")
             }
+            NdError::BadWindow { op, window: Window { size, step, dilation }, shape } => write!(
+                f,
+                "{op}: windows of size {size}, step {step} and dilation {dilation} do not fit \
+                 shape {shape}"
+            ),
             NdError::EmptyReduction { op, shape } => {
                 write!(f, "{op}: shape {shape} has no elements along the reduced axes")
             }

@@ -1,8 +1,9 @@
-//! Selecting sub-tensors by a list of indices, and adding them back.
+//! Selecting sub-tensors or elements by indices, and adding them back.
 
 use std::borrow::Cow;
 
 use grad_core::Shape;
+use grad_core::extend::Index;
 use ndarray::Axis;
 
 use crate::element::Element;
@@ -76,6 +77,76 @@ impl<A: Element> NdTensor<A> {
         Ok(NdTensor::from_vec(OP, &summed, sums)?.stretched(out))
     }
 
+    /// `y[.., i, ..] = x[.., index[.., i, ..], ..]`.
+    pub(crate) fn gathered(&self, axis: usize, index: &Index) -> Result<Self, NdError> {
+        const OP: &str = "gather";
+        check_gather(OP, axis, index, self.shape_slice())?;
+        if let Repr::Fill { value, .. } = &self.0 {
+            return Ok(NdTensor::fill(*value, index.shape().clone()));
+        }
+        let data = self.elements(OP)?;
+        let mut gathered = reserved(OP, index.shape())?;
+        for_each_place(axis, index, self.shape_slice(), |place| gathered.push(data[place]));
+        NdTensor::from_vec(OP, index.shape(), gathered)
+    }
+
+    /// Zeros of `shape`, to which each element is added at the place that `gathered` takes it from.
+    pub(crate) fn scattered(
+        &self,
+        axis: usize,
+        index: &Index,
+        shape: &[usize],
+    ) -> Result<Self, NdError> {
+        const OP: &str = "scatter_add";
+        let out = checked(OP, Shape::from(shape))?;
+        check_gather(OP, axis, index, shape)?;
+        if **index.shape() != *self.shape_slice() {
+            let (left, right) = (Shape::from(self.shape_slice()), index.shape().clone());
+            return Err(NdError::ShapeMismatch { op: OP, left, right });
+        }
+        let data = self.elements(OP)?;
+        let mut elements = data.iter();
+        let mut sums = zeros(OP, &out)?;
+        for_each_place(axis, index, shape, |place| {
+            sums[place] += elements.next().copied().unwrap_or(A::ZERO);
+        });
+        NdTensor::from_vec(OP, &out, sums)
+    }
+
+    /// The tensors joined along `axis`.
+    pub(crate) fn joined(&self, others: &[&Self], axis: usize) -> Result<Self, NdError> {
+        const OP: &str = "concat";
+        let shape = Shape::from(self.shape_slice());
+        check_axes(OP, &[axis], &shape)?;
+        let mut size = shape[axis];
+        for other in others {
+            let right = other.shape_slice();
+            let fits = right.len() == shape.rank()
+                && shape.without(&[axis]) == Shape::from(right).without(&[axis]);
+            if !fits {
+                return Err(NdError::ShapeMismatch { op: OP, left: shape, right: right.into() });
+            }
+            size = size.saturating_add(right[axis]);
+        }
+        let out = checked(OP, with_size(&shape, axis, size))?;
+        if out.contains(&0) {
+            return Ok(NdTensor::fill(A::ZERO, out));
+        }
+        let inner: usize = shape[axis + 1..].iter().product();
+        let parts = std::iter::once(self).chain(others.iter().copied());
+        let parts: Vec<(Cow<'_, [A]>, usize)> = parts
+            .map(|part| Ok((part.elements(OP)?, part.shape_slice()[axis] * inner)))
+            .collect::<Result<_, NdError>>()?;
+        let n_blocks: usize = shape[..axis].iter().product();
+        let mut joined = reserved(OP, &out)?;
+        for block in 0..n_blocks {
+            for (data, length) in &parts {
+                joined.extend_from_slice(&data[block * length..(block + 1) * length]);
+            }
+        }
+        NdTensor::from_vec(OP, &out, joined)
+    }
+
     /// Row-major elements and their shape, of which this tensor is a broadcast, but not along
     /// `axis`.
     fn whole_along(&self, op: &'static str, axis: usize) -> Result<(Cow<'_, [A]>, Shape), NdError> {
@@ -109,5 +180,40 @@ fn check_index(op: &'static str, index: &[usize], size: usize) -> Result<(), NdE
     match index.iter().find(|&&i| i >= size) {
         None => Ok(()),
         Some(&index) => Err(NdError::IndexOutOfRange { op, index, size }),
+    }
+}
+
+/// The index has the rank of the tensor, is nowhere else larger, and is in range along `axis`.
+fn check_gather(
+    op: &'static str,
+    axis: usize,
+    index: &Index,
+    shape: &[usize],
+) -> Result<(), NdError> {
+    check_axes(op, &[axis], shape)?;
+    let sizes = index.shape();
+    let fits = |(i, (n, limit)): (usize, (&usize, &usize))| i == axis || n <= limit;
+    if sizes.rank() != shape.len() || !sizes.iter().zip(shape).enumerate().all(fits) {
+        return Err(NdError::ShapeMismatch { op, left: sizes.clone(), right: shape.into() });
+    }
+    check_index(op, index.data(), shape[axis])
+}
+
+/// Calls `visit` with the place, in a row-major tensor of `shape`, that each element of a gather
+/// comes from, in row-major order.
+fn for_each_place(axis: usize, index: &Index, shape: &[usize], mut visit: impl FnMut(usize)) {
+    let strides = Shape::from(shape).row_major_strides();
+    let sizes = index.shape();
+    let mut at = vec![0; sizes.rank()];
+    for &i in index.data() {
+        let others = at.iter().zip(&strides).enumerate().filter(|&(other, _)| other != axis);
+        visit(i * strides[axis] + others.map(|(_, (i, stride))| i * stride).sum::<usize>());
+        for (i, &n) in at.iter_mut().zip(sizes.iter()).rev() {
+            *i += 1;
+            if *i < n {
+                break;
+            }
+            *i = 0;
+        }
     }
 }

@@ -23,6 +23,7 @@ mod matmul;
 mod movement;
 mod reduce;
 mod walk;
+mod window;
 
 pub use element::Element;
 pub use error::NdError;

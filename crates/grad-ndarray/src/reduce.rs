@@ -6,11 +6,11 @@
 use std::borrow::Cow;
 
 use grad_core::Shape;
-use ndarray::Axis;
+use ndarray::{Axis, IxDyn};
 
 use crate::element::Element;
 use crate::error::NdError;
-use crate::tensor::{NdTensor, Repr, checked, row_major};
+use crate::tensor::{Base, NdTensor, Repr, checked, row_major};
 
 /// So many elements are combined at once; fills the vector registers of common processors.
 const LANES: usize = 8;
@@ -45,6 +45,30 @@ impl<A: Element> NdTensor<A> {
         self.extremum("min", axes, |x, y| if y < x || y.is_nan() { y } else { x })
     }
 
+    /// The sums of the first 1, 2, … elements along an axis.
+    pub(crate) fn running_sum(&self, axis: usize) -> Result<Self, NdError> {
+        const OP: &str = "cumsum";
+        let shape = self.shape_slice();
+        check_axes(OP, &[axis], shape)?;
+        if shape.contains(&0) {
+            return Ok(self.clone());
+        }
+        let inner: usize = shape[axis + 1..].iter().product();
+        let mut data = self.elements(OP)?.into_owned();
+        let mut sums = vec![0.0; inner];
+        for block in data.chunks_exact_mut(shape[axis] * inner) {
+            sums.fill(0.0);
+            for row in block.chunks_exact_mut(inner) {
+                // In double precision: the error of a running sum grows with its length.
+                for (x, sum) in row.iter_mut().zip(&mut sums) {
+                    *sum += x.to_f64();
+                    *x = A::from_f64(*sum);
+                }
+            }
+        }
+        NdTensor::from_vec(OP, shape, data)
+    }
+
     fn extremum(
         &self,
         op: &'static str,
@@ -69,6 +93,15 @@ impl<A: Element> NdTensor<A> {
     ) -> Result<Self, NdError> {
         let shape = self.shape_slice();
         check_axes(op, axes, shape)?;
+        if let Repr::Dense { base, .. } = &self.0
+            && let Some(order) = memory_order(base)
+        {
+            let within = (0..order.len()).filter(|&place| axes.contains(&order[place]));
+            let within: Vec<usize> = within.collect();
+            let reduced = self.permuted(&order)?.reduce(op, &within, combine, repeat)?;
+            let kept = order.into_iter().filter(|axis| !axes.contains(axis));
+            return reduced.permuted(&ascending(kept.collect()));
+        }
         match &self.0 {
             Repr::Fill { value, shape } => {
                 let n = axes.iter().map(|&axis| shape[axis]).fold(1, usize::saturating_mul);
@@ -101,6 +134,24 @@ impl<A: Element> NdTensor<A> {
             }
         }
     }
+}
+
+/// The order of axes in which the elements of `base` are row-major, if there is one and it is not
+/// the order they are in.
+fn memory_order<A: Element>(base: &Base<A>) -> Option<Vec<usize>> {
+    if base.is_standard_layout() {
+        return None;
+    }
+    let mut order: Vec<usize> = (0..base.ndim()).collect();
+    order.sort_by_key(|&axis| std::cmp::Reverse(base.strides()[axis]));
+    base.view().permuted_axes(IxDyn(&order)).is_standard_layout().then_some(order)
+}
+
+/// The permutation that brings `axes` into ascending order.
+fn ascending(axes: Vec<usize>) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..axes.len()).collect();
+    order.sort_by_key(|&place| axes[place]);
+    order
 }
 
 /// A number of elements as a factor.

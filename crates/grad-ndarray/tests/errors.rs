@@ -4,6 +4,7 @@
 mod common;
 
 use common::*;
+use grad_core::extend::{Index, Window};
 use grad_core::{Slice, TensorLike};
 use grad_ndarray::NdError;
 use proptest::prelude::*;
@@ -50,6 +51,15 @@ proptest! {
             let _ = (x.slice(&slices), x.unslice(&shape, &slices));
             let _ = (x.index_select(n, &list), x.index_add(n, &list, shape.len()));
             let _ = (x.index_add(n, &list, n), x.powi(n as i32), x.neg(), x.from_host(&shape, &[1.0]));
+            let index = Index::from(&list[..]);
+            let window = Window { size: n, step: shape.len(), dilation: list.len() };
+            let small = Window { size: 2, step: 1, dilation: 1 };
+            for axis in [0, 1, n] {
+                let _ = (x.gather(axis, &index), x.scatter_add(axis, &index, &shape));
+                let _ = (x.concat(&[y, z], axis), x.cumsum(axis), x.softmax(axis));
+                let _ = (x.unfold(axis, window), x.fold(axis, window, n));
+                let _ = (x.unfold(axis, small), x.fold(axis, small, n), x.fold(axis, small, 3));
+            }
             let _ = (x.view().len(), x.reshape(&[1]));
         }
     }

@@ -4,6 +4,7 @@
 mod common;
 
 use common::*;
+use grad_core::extend::{Index, Window};
 use grad_core::{Slice, TensorLike};
 use proptest::prelude::*;
 
@@ -181,6 +182,95 @@ proptest! {
             .map(|i| index.iter().filter(|&&j| j == i[axis]).map(|_| at(&x, &i)).sum())
             .collect();
         prop_assert!(close(&host(&whole), &expected));
+    }
+
+    #[test]
+    fn gather_and_scatter_add_follow_their_definitions(
+        (x, sizes, axis) in full_shape().prop_flat_map(|shape| {
+            let sizes: Vec<_> = shape.iter().map(|&n| 0..=n).collect();
+            let rank = shape.len();
+            (laid_out(shape, finite), sizes, 0..rank)
+        }),
+        size in 0usize..5,
+        places in prop::collection::vec(0usize..60, 256),
+    ) {
+        let shape = x.shape().to_vec();
+        let mut sizes = sizes;
+        sizes[axis] = size;
+        let n = sizes.iter().product();
+        let data: Vec<usize> = places.iter().map(|i| i % shape[axis]).take(n).collect();
+        let index = Index::new(&sizes[..], data.clone()).unwrap();
+        let y = x.gather(axis, &index).unwrap();
+        prop_assert_eq!(y.shape(), &sizes[..]);
+        let sources: Vec<Vec<usize>> = indices(&sizes)
+            .into_iter()
+            .zip(data)
+            .map(|(mut place, i)| {
+                place[axis] = i;
+                place
+            })
+            .collect();
+        let expected: Vec<f64> = sources.iter().map(|place| at(&x, place)).collect();
+        prop_assert_eq!(host(&y), expected);
+
+        let z = y.scatter_add(axis, &index, &shape).unwrap();
+        let expected: Vec<f64> = indices(&shape)
+            .iter()
+            .map(|place| at(&x, place) * sources.iter().filter(|i| *i == place).count() as f64)
+            .collect();
+        prop_assert!(z.shape() == shape && close(&host(&z), &expected));
+    }
+
+    #[test]
+    fn concat_is_undone_by_slice(
+        (x, axis) in full_shape().prop_flat_map(|shape| {
+            let axes = 0..shape.len();
+            (prop::collection::vec(laid_out(shape, number), 3), axes)
+        }),
+    ) {
+        let n = x[0].shape()[axis];
+        let joined = x[0].concat(&[&x[1], &x[2]], axis).unwrap();
+        for (i, part) in x.iter().enumerate() {
+            let mut slices: Vec<Slice> = joined.shape().iter().map(|&n| Slice::all(n)).collect();
+            slices[axis] = Slice { start: i * n, stop: (i + 1) * n, step: 1 };
+            let slice = joined.slice(&slices).unwrap();
+            prop_assert!(slice.shape() == part.shape() && same(&host(&slice), &host(part)));
+        }
+    }
+
+    #[test]
+    fn unfold_and_fold_follow_their_definitions(
+        (x, axis) in full_shape().prop_flat_map(|mut shape| {
+            shape[0] += 3;
+            let axes = 0..shape.len();
+            (laid_out(shape, finite), axes)
+        }),
+        (size, step, dilation) in (1usize..4, 1usize..4, 1usize..3),
+    ) {
+        let window = Window { size, step, dilation };
+        let shape = x.shape().to_vec();
+        let y = x.unfold(axis, window).unwrap();
+        let mut sizes = shape.clone();
+        sizes[axis] = window.count(shape[axis]).unwrap();
+        sizes.push(size);
+        prop_assert_eq!(y.shape(), &sizes[..]);
+        let sources: Vec<Vec<usize>> = indices(&sizes)
+            .into_iter()
+            .map(|mut place| {
+                let j = place.pop().unwrap();
+                place[axis] = place[axis] * step + j * dilation;
+                place
+            })
+            .collect();
+        let expected: Vec<f64> = sources.iter().map(|place| at(&x, place)).collect();
+        prop_assert_eq!(host(&y), expected);
+
+        let z = y.fold(axis, window, shape[axis]).unwrap();
+        let expected: Vec<f64> = indices(&shape)
+            .iter()
+            .map(|place| at(&x, place) * sources.iter().filter(|i| *i == place).count() as f64)
+            .collect();
+        prop_assert!(z.shape() == shape && close(&host(&z), &expected));
     }
 
     #[test]

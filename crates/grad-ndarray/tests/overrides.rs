@@ -68,6 +68,19 @@ macro_rules! check {
     }};
 }
 
+/// `agree` but for rounding.
+macro_rules! check_close {
+    ($($method:ident($x:expr $(, & $y:expr)* $(; $parameter:expr)?);)*) => {$({
+        let result = $x.$method($(&$y,)* $($parameter)?).unwrap();
+        let defined = Defined($x.clone()).$method($(&Defined($y.clone()),)* $($parameter)?).unwrap();
+        prop_assert_eq!(result.shape(), defined.shape());
+        prop_assert!(
+            close(&host(&result), &host(&defined.0)),
+            "{}: {:?}: {result:?} and by definition {defined:?}", stringify!($method), $x
+        );
+    })*};
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
 
@@ -97,6 +110,26 @@ proptest! {
                 &Defined(y).accumulate(&Defined(z)),
             ));
         }
+    }
+
+    #[test]
+    fn further_functions_are_their_definitions_to_rounding(x in any_tensor()) {
+        check_close! {
+            expm1(x); exp2(x); log2(x); log10(x); log1p(x);
+            tan(x); asin(x); acos(x); atan(x);
+            sinh(x); cosh(x); asinh(x); acosh(x); atanh(x); erf(x);
+            floor(x); ceil(x); round(x); trunc(x);
+            square(x); rsqrt(x); sigmoid(x); softplus(x);
+        }
+        for axis in 0..x.shape().len() {
+            check_close! { cumsum(x; axis); }
+        }
+    }
+
+    #[test]
+    fn the_angle_of_two_coordinates_is_its_definition((_, x) in operands()) {
+        check_close! { atan2(x[0], &x[0]); }
+        check!(atan2(x[0], &x[1]));
     }
 
     #[test]

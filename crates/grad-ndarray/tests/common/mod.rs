@@ -121,6 +121,11 @@ pub(crate) fn shape() -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(prop_oneof![1 => Just(0usize), 3 => Just(1), 8 => 2usize..4], 0..5)
 }
 
+/// A shape of rank 1 to 4 without zeros.
+pub(crate) fn full_shape() -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(1usize..4, 1..5)
+}
+
 /// A tensor of any shape and layout.
 pub(crate) fn any_tensor() -> impl Strategy<Value = T> {
     shape().prop_flat_map(|shape| laid_out(shape, number))
