@@ -210,6 +210,7 @@ pub fn misuse_is_an_error<T: TensorLike>(model: &T) -> Verdict {
         ("unfold with a huge window", x.unfold(1, window(usize::MAX, 1, 9))),
         ("fold along no such axis", x.fold(1, window(1, 1, 1), 1)),
         ("fold of too few windows", x.fold(0, window(3, 1, 1), 9)),
+        ("cumsum along no such axis", x.cumsum(2)),
         ("softmax along no such axis", x.softmax(2)),
         ("log_softmax along no such axis", x.log_softmax(2)),
         ("atan2", x.atan2(&two)),
@@ -334,10 +335,10 @@ fn table<T: TensorLike>() -> Vec<Method<T>> {
         "rsqrt"     ALL Function |x| x.rsqrt()        => [16], [], [2, 3], [0];
         "sigmoid"   ALL Function |x| x.sigmoid()      => [16], [], [2, 3], [0];
         "softplus"  ALL Function |x| x.softplus()     => [16], [], [2, 3], [0];
-        "softmax"   FINITE Function |x| x.softmax(0)  => [7], [3, 3], [2, 2, 2];
+        "softmax"   FINITE Function |x| x.softmax(0)  => [7], [3, 3], [2, 2, 2], [0], [0, 2];
         "softmax"   FINITE Function |x| x.softmax(1)  => [3, 3], [2, 3, 4], [2, 1, 2, 1, 2], [0, 2];
         "softmax"   NEAR_ONE Function |x| x.softmax(1) => [3, 4], [6, 2], [12, 1];
-        "log_softmax" FINITE Function |x| x.log_softmax(0) => [7], [3, 3], [2, 2, 2];
+        "log_softmax" FINITE Function |x| x.log_softmax(0) => [7], [3, 3], [2, 2, 2], [0], [0, 2];
         "log_softmax" FINITE Function |x| x.log_softmax(1) => [3, 3], [2, 3, 4], [2, 1, 2, 1, 2], [0, 2];
         "abs"       ALL Exact |x| x.abs()             => [16], [], [2, 3], [0];
         "sign"      ALL Exact |x| x.sign()            => [16], [], [2, 3], [0];
