@@ -375,6 +375,28 @@ impl<'t, T: TensorLike> Var<'t, T> {
         self.with(ByPartial(Shift(by)))
     }
 
+    /// `mul · x + add` with constant numbers, elementwise: [`Var::scale`], then [`Var::shift`].
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = mul · ȳ,   ẏ = mul · ẋ
+    /// ```
+    ///
+    /// Errors and non-smooth points: none.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(3.0);
+    /// let [dx] = tape.backward(x.affine(2.0, 1.0), [x])?;
+    /// assert_eq!(dx, 2.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn affine(self, mul: f64, add: f64) -> Self {
+        self.scale(mul).shift(add)
+    }
+
     /// The reciprocal `1 / x`, elementwise.
     ///
     /// Shapes: unchanged.
