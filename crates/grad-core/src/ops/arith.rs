@@ -98,9 +98,31 @@ impl<T: TensorLike> Elementwise<T> for MulOrZero {
         x[0].mul_or_zero(x[1])
     }
 
-    // Bilinear, and never a selection on x: that would lose d/dx at x = 0.
+    // Bilinear, and never a selection on x: that would lose d/dx at x = 0. Where p is infinite, its
+    // tangent may be so too: there the zero of x must count as well.
     fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.x(1 - arg))
+        match arg {
+            0 => c.mul_or_zero(p.x(1)),
+            _ => c.binary(&ByPartial(MulOrZeroBoth), p.x(0)),
+        }
+    }
+}
+
+/// The product, but 0 where either factor is 0: what [`MulOrZero`] makes of a change of `p`.
+#[derive(Clone, Copy)]
+struct MulOrZeroBoth;
+
+impl<T: TensorLike> Elementwise<T> for MulOrZeroBoth {
+    const NAME: &'static str = "mul_or_zero_both";
+    const ARITY: usize = 2;
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        let zero = x[0].scalar(0.0)?;
+        x[1].eq(&zero)?.select(&zero, &x[0].mul_or_zero(x[1])?)
+    }
+
+    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c.binary(&ByPartial(MulOrZeroBoth), p.x(1 - arg))
     }
 }
 
@@ -173,7 +195,7 @@ impl<T: TensorLike> Elementwise<T> for Recip {
     }
 
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        -c.mul_or_zero(p.y() * p.y())
+        -c.mul_or_zero(p.y().square())
     }
 }
 
@@ -292,7 +314,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Shapes: `x`, `p` → their broadcast.
     ///
     /// ```math
-    /// x̄ = mul_or_zero(ȳ, p),   p̄ = mul_or_zero(ȳ, x)
+    /// x̄ = mul_or_zero(ȳ, p),   p̄ = mul_or_zero(ȳ, x), and 0 where x = 0
     /// ```
     ///
     /// # Errors
