@@ -103,7 +103,7 @@ impl<T: TensorLike> Elementwise<T> for MulOrZero {
     fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         match arg {
             0 => c.mul_or_zero(p.x(1)),
-            _ => c.binary(&ByPartial(MulOrZeroBoth), p.x(0)),
+            _ => c.mul_or_zero_both(p.x(0)),
         }
     }
 }
@@ -122,7 +122,7 @@ impl<T: TensorLike> Elementwise<T> for MulOrZeroBoth {
     }
 
     fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.binary(&ByPartial(MulOrZeroBoth), p.x(1 - arg))
+        c.mul_or_zero_both(p.x(1 - arg))
     }
 }
 
@@ -333,6 +333,12 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[inline]
     pub fn mul_or_zero(self, p: impl Operand<'t, T>) -> Self {
         self.binary(&ByPartial(MulOrZero), p)
+    }
+
+    /// The product `x · p`, but 0 where either is 0.
+    #[track_caller]
+    pub(crate) fn mul_or_zero_both(self, p: Self) -> Self {
+        self.binary(&ByPartial(MulOrZeroBoth), p)
     }
 
     /// The negative `−x`, elementwise; also written `-x`.

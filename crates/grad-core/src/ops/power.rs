@@ -112,7 +112,7 @@ impl<T: TensorLike> Elementwise<T> for Pow {
         let (x, y) = (p.x(0), p.x(1));
         match arg {
             0 => c.mul_or_zero(y.mul_or_zero(x.pow(y - 1.0))),
-            _ => c.mul_or_zero(pow_ln(x, y, 1)),
+            _ => c.mul_or_zero(x.pow_ln(y, 1)),
         }
     }
 }
@@ -139,23 +139,15 @@ impl<T: TensorLike> Elementwise<T> for PowLn {
         let (x, y, k) = (p.x(0), p.x(1), self.0);
         match arg {
             0 => {
-                let power = y.mul_or_zero(pow_ln(x, y - 1.0, k));
-                c.mul_or_zero(power + pow_ln(x, y - 1.0, k - 1) * f64::from(k))
+                let power = y.mul_or_zero(x.pow_ln(y - 1.0, k));
+                c.mul_or_zero(power + x.pow_ln(y - 1.0, k - 1) * f64::from(k))
             }
-            _ => c.mul_or_zero(pow_ln(x, y, k + 1)),
+            _ => c.mul_or_zero(x.pow_ln(y, k + 1)),
         }
     }
 
     fn format(&self, x: &[&str]) -> String {
         call("pow_ln", x, &self.0.to_string())
-    }
-}
-
-/// `xʸ (ln x)ᵏ`.
-fn pow_ln<'t, T: TensorLike>(x: Var<'t, T>, y: Var<'t, T>, k: i32) -> Var<'t, T> {
-    match k {
-        0 => x.pow(y),
-        _ => x.tape().apply(ByPartial(PowLn(k)), &[x, y]),
     }
 }
 
@@ -306,5 +298,14 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     pub fn pow(self, y: impl Operand<'t, T>) -> Self {
         self.binary(&ByPartial(Pow), y)
+    }
+
+    /// `xʸ (ln x)ᵏ`.
+    #[track_caller]
+    pub(crate) fn pow_ln(self, y: Self, k: i32) -> Self {
+        match k {
+            0 => self.pow(y),
+            _ => self.tape.apply(ByPartial(PowLn(k)), &[self, y]),
+        }
     }
 }

@@ -60,7 +60,7 @@ impl<T: TensorLike> Elementwise<T> for Asin {
     }
 
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(one_plus_square(p.x(0), -1.0, -0.5, 0))
+        c.mul_or_zero(p.x(0).one_plus_square(-1.0, -0.5, 0))
     }
 }
 
@@ -75,7 +75,7 @@ impl<T: TensorLike> Elementwise<T> for Acos {
     }
 
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        -c.mul_or_zero(one_plus_square(p.x(0), -1.0, -0.5, 0))
+        -c.mul_or_zero(p.x(0).one_plus_square(-1.0, -0.5, 0))
     }
 }
 
@@ -107,21 +107,16 @@ impl<T: TensorLike> Elementwise<T> for OnePlusSquare {
 
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         let (x, &OnePlusSquare { s, e, k }) = (p.x(0), self);
-        let of_base = one_plus_square(x, s, e - 1.0, k + 1) * (2.0 * s * e);
+        let of_base = x.one_plus_square(s, e - 1.0, k + 1) * (2.0 * s * e);
         match k {
             0 => c.mul_or_zero(of_base),
-            _ => c.mul_or_zero(of_base + one_plus_square(x, s, e, k - 1) * f64::from(k)),
+            _ => c.mul_or_zero(of_base + x.one_plus_square(s, e, k - 1) * f64::from(k)),
         }
     }
 
     fn format(&self, x: &[&str]) -> String {
         call("one_plus_square", x, &format!("{}, {}, {}", self.s, self.e, self.k))
     }
-}
-
-/// `(1 + s x²)ᵉ xᵏ`.
-fn one_plus_square<'t, T: TensorLike>(x: Var<'t, T>, s: f64, e: f64, k: i32) -> Var<'t, T> {
-    x.with(ByPartial(OnePlusSquare { s, e, k }))
 }
 
 #[derive(Clone, Copy)]
@@ -135,7 +130,7 @@ impl<T: TensorLike> Elementwise<T> for Atan {
     }
 
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c * one_plus_square(p.x(0), 1.0, -1.0, 0)
+        c * p.x(0).one_plus_square(1.0, -1.0, 0)
     }
 }
 
@@ -217,7 +212,7 @@ impl<T: TensorLike> Elementwise<T> for Asinh {
     }
 
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c * one_plus_square(p.x(0), 1.0, -0.5, 0)
+        c * p.x(0).one_plus_square(1.0, -0.5, 0)
     }
 }
 
@@ -249,7 +244,7 @@ impl<T: TensorLike> Elementwise<T> for Atanh {
     }
 
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(one_plus_square(p.x(0), -1.0, -1.0, 0))
+        c.mul_or_zero(p.x(0).one_plus_square(-1.0, -1.0, 0))
     }
 }
 
@@ -559,5 +554,11 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     pub fn atanh(self) -> Self {
         self.unary(&ByPartial(Atanh))
+    }
+
+    /// `(1 + s x²)ᵉ xᵏ`.
+    #[track_caller]
+    pub(crate) fn one_plus_square(self, s: f64, e: f64, k: i32) -> Self {
+        self.with(ByPartial(OnePlusSquare { s, e, k }))
     }
 }
