@@ -1,4 +1,7 @@
 //! `f64` as a tensor: 0-d only. The smallest backend, for documentation, tests and scalar programs.
+//!
+//! Where `TensorLike` is imported, its methods come before those of `f64` on *references*: write
+//! `f64::abs(*x)` for `x: &f64`.
 
 use std::fmt;
 
