@@ -1,10 +1,13 @@
 //! The operations: the calculus of the library, a screen a family.
 
+mod activation;
 mod arith;
 mod elementwise;
 mod functional;
 mod index;
 mod linalg;
 mod movement;
+mod power;
 mod reduce;
 mod select;
+mod trig;

@@ -110,9 +110,13 @@ macro_rules! each_method {
 macro_rules! each_operation {
     ($($macro:tt)::+ $(, $($argument:tt)+)?) => {
         $($macro)::+! { [
-            add sub mul div mul_or_zero neg scale shift recip powf powi exp ln sin cos tanh sqrt abs
-            relu maximum minimum where_ lt le gt ge eq ne sign detach sum mean max min sum_to expand
-            reshape permute slice unslice index_select index_add matmul
+            add sub mul div mul_or_zero mul_or_zero_both neg scale shift recip powf powi
+            square sqrt rsqrt pow pow_ln exp expm1 exp2 ln log2 log10 log1p logaddexp
+            xlogy erf abs sin cos tan asin acos one_plus_square atan atan2 sinh cosh
+            tanh asinh acosh atanh sigmoid softplus relu silu gelu gelu_tanh maximum
+            minimum clamp_min clamp_max where_ lt le gt ge eq ne sign floor ceil round
+            trunc detach sum mean max min sum_to expand reshape permute slice unslice
+            index_select index_add matmul
         ] $($($argument)+)? }
     };
 }
