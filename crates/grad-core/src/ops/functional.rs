@@ -110,4 +110,12 @@ functional! {
     transpose(a: isize, b: isize);
     matmul(y: Var<'t, T>);
     detach();
+    norm(p: f64);
+    norm_axes(p: f64, axes: impl Into<Axes>);
+    norm_keepdim(p: f64, axes: impl Into<Axes>);
+    logsumexp();
+    logsumexp_axes(axes: impl Into<Axes>);
+    logsumexp_keepdim(axes: impl Into<Axes>);
+    softmax(axis: isize);
+    log_softmax(axis: isize);
 }

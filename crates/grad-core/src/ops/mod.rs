@@ -10,4 +10,5 @@ mod movement;
 mod power;
 mod reduce;
 mod select;
+mod softmax;
 mod trig;
