@@ -376,6 +376,22 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
         self.from_host(self.shape(), &data)
     }
 
+    /// The sums of the last n, n − 1, … elements along an axis: the transpose of
+    /// [`TensorLike::cumsum`].
+    fn reverse_cumsum(&self, axis: usize) -> Result<Self, Self::Error> {
+        let Some(&n) = self.shape().get(axis) else {
+            return self.sum(&[axis]); // The backend's own error for an axis that does not exist.
+        };
+        let inner: usize = self.shape().iter().skip(axis + 1).product();
+        let mut data = self.to_host()?;
+        for block in data.chunks_mut((n * inner).max(1)) {
+            for at in (0..block.len().saturating_sub(inner)).rev() {
+                block[at] += block[at + inner];
+            }
+        }
+        self.from_host(self.shape(), &data)
+    }
+
     /// `self + rhs` of the same shape; takes `self`, so that a backend may add in place where it
     /// holds the only reference.
     fn accumulate(self, rhs: &Self) -> Result<Self, Self::Error> {

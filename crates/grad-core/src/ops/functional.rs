@@ -113,6 +113,11 @@ functional! {
     norm(p: f64);
     norm_axes(p: f64, axes: impl Into<Axes>);
     norm_keepdim(p: f64, axes: impl Into<Axes>);
+    prod();
+    prod_axes(axes: impl Into<Axes>);
+    prod_keepdim(axes: impl Into<Axes>);
+    cumsum(axis: isize);
+    cumprod(axis: isize);
     logsumexp();
     logsumexp_axes(axes: impl Into<Axes>);
     logsumexp_keepdim(axes: impl Into<Axes>);

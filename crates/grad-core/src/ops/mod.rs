@@ -9,6 +9,7 @@ mod linalg;
 mod movement;
 mod power;
 mod reduce;
+mod scan;
 mod select;
 mod softmax;
 mod trig;

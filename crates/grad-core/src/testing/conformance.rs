@@ -98,7 +98,7 @@ macro_rules! each_method {
             accumulate exp ln sin cos tanh sqrt expm1 exp2 log2 log10 log1p tan asin acos atan sinh
             cosh asinh acosh atanh erf floor ceil round trunc atan2 square rsqrt sigmoid softplus
             softmax log_softmax abs sign relu lt eq le ne maximum minimum select sum max min mean
-            sum_to cumsum reshape permute expand matmul slice unslice index_select index_add gather
+            sum_to cumsum reverse_cumsum reshape permute expand matmul slice unslice index_select index_add gather
             scatter_add concat unfold fold
         ] $($($argument)+)? }
     };
