@@ -123,4 +123,7 @@ functional! {
     logsumexp_keepdim(axes: impl Into<Axes>);
     softmax(axis: isize);
     log_softmax(axis: isize);
+    sort(axis: isize);
+    topk(k: usize);
+    median();
 }

@@ -12,4 +12,5 @@ mod reduce;
 mod scan;
 mod select;
 mod softmax;
+mod sort;
 mod trig;
