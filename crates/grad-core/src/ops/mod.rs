@@ -2,6 +2,7 @@
 
 mod activation;
 mod arith;
+mod composite;
 mod elementwise;
 mod functional;
 mod index;

@@ -44,6 +44,11 @@ impl Over {
         self.axes(x.len()).iter().map(|&axis| x[axis] as f64).product()
     }
 
+    /// The number of elements less a correction, but not below 0.
+    pub(super) fn freedom(&self, x: &[usize], correction: usize) -> f64 {
+        (self.count(x) - correction as f64).max(0.0)
+    }
+
     /// `y`, which has the shape of the reduction, in a shape that broadcasts against `x`.
     pub(super) fn beside<'t, T: TensorLike>(&self, y: Var<'t, T>, x: &Shape) -> Var<'t, T> {
         match (&self.axes, self.keepdim) {
@@ -518,6 +523,11 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     pub(super) fn sum_over(self, over: &Over) -> Self {
         self.with(ByTranspose(Sum(over.clone())))
+    }
+
+    #[track_caller]
+    pub(super) fn mean_over(self, over: &Over) -> Self {
+        self.with(ByTranspose(Mean(over.clone())))
     }
 
     /// What a reduction of this tensor over `axes` runs over; of a void handle, over nothing.
