@@ -111,8 +111,8 @@ macro_rules! each_operation {
     ($($macro:tt)::+ $(, $($argument:tt)+)?) => {
         $($macro)::+! { [
             add sub mul div mul_or_zero neg scale shift recip powf powi exp ln sin cos tanh sqrt abs
-            relu maximum minimum where_ lt le gt ge eq ne sign detach sum mean max min sum_to expand
-            reshape permute slice unslice index_select index_add matmul
+            relu maximum minimum where_ lt le gt ge eq ne sign detach sum mean max min sum_to norm
+            cumsum logsumexp softmax log_softmax expand reshape permute slice unslice index_select index_add matmul
         ] $($($argument)+)? }
     };
 }
