@@ -1,6 +1,6 @@
 //! The operations as methods of the tape, for code in functional style: `tape.mul(tape.add(a, b), b)`.
 
-use crate::shape::{Axes, Shape};
+use crate::shape::{Axes, Index, Shape};
 use crate::tape::Tape;
 use crate::tensor::TensorLike;
 use crate::var::{Operand, Var};
@@ -110,4 +110,34 @@ functional! {
     transpose(a: isize, b: isize);
     matmul(y: Var<'t, T>);
     detach();
+    norm(p: f64);
+    norm_axes(p: f64, axes: impl Into<Axes>);
+    norm_keepdim(p: f64, axes: impl Into<Axes>);
+    prod();
+    prod_axes(axes: impl Into<Axes>);
+    prod_keepdim(axes: impl Into<Axes>);
+    cumsum(axis: isize);
+    cumprod(axis: isize);
+    logsumexp();
+    logsumexp_axes(axes: impl Into<Axes>);
+    logsumexp_keepdim(axes: impl Into<Axes>);
+    softmax(axis: isize);
+    log_softmax(axis: isize);
+    sort(axis: isize);
+    topk(k: usize);
+    median();
+    var_axes(axes: impl Into<Axes>, correction: usize);
+    var_keepdim(axes: impl Into<Axes>, correction: usize);
+    std(correction: usize);
+    std_axes(axes: impl Into<Axes>, correction: usize);
+    std_keepdim(axes: impl Into<Axes>, correction: usize);
+    layer_norm(axes: impl Into<Axes>, weight: impl Operand<'t, T>, bias: impl Operand<'t, T>, eps: f64);
+    rms_norm(axes: impl Into<Axes>, weight: impl Operand<'t, T>, eps: f64);
+    batch_norm(weight: Var<'t, T>, bias: Var<'t, T>, eps: f64);
+    batch_norm_with(mean: Var<'t, T>, var: Var<'t, T>, weight: Var<'t, T>, bias: Var<'t, T>, eps: f64);
+    cosine_similarity(y: Var<'t, T>, axis: isize, eps: f64);
+    mse_loss(target: impl Operand<'t, T>);
+    huber_loss(target: impl Operand<'t, T>, delta: f64);
+    cross_entropy(target: impl Into<Index>);
+    bce_with_logits(target: impl Operand<'t, T>);
 }

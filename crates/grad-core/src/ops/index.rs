@@ -72,7 +72,7 @@ impl<T: TensorLike> Linear<T> for IndexAdd {
 }
 
 /// `shape` with another size along one axis.
-fn resized(shape: &Shape, axis: usize, size: usize) -> Shape {
+pub(super) fn resized(shape: &Shape, axis: usize, size: usize) -> Shape {
     shape.iter().enumerate().map(|(i, &n)| if i == axis { size } else { n }).collect()
 }
 

@@ -2,6 +2,7 @@
 
 mod activation;
 mod arith;
+mod composite;
 mod elementwise;
 mod functional;
 mod index;
@@ -9,5 +10,8 @@ mod linalg;
 mod movement;
 mod power;
 mod reduce;
+mod scan;
 mod select;
+mod softmax;
+mod sort;
 mod trig;

@@ -98,7 +98,7 @@ macro_rules! each_method {
             accumulate exp ln sin cos tanh sqrt expm1 exp2 log2 log10 log1p tan asin acos atan sinh
             cosh asinh acosh atanh erf floor ceil round trunc atan2 square rsqrt sigmoid softplus
             softmax log_softmax abs sign relu lt eq le ne maximum minimum select sum max min mean
-            sum_to cumsum reshape permute expand matmul slice unslice index_select index_add gather
+            sum_to cumsum reverse_cumsum reshape permute expand matmul slice unslice index_select index_add gather
             scatter_add concat unfold fold
         ] $($($argument)+)? }
     };
@@ -115,7 +115,8 @@ macro_rules! each_operation {
             xlogy erf abs sin cos tan asin acos one_plus_square atan atan2 sinh cosh
             tanh asinh acosh atanh sigmoid softplus relu silu gelu gelu_tanh maximum
             minimum clamp_min clamp_max where_ lt le gt ge eq ne sign floor ceil round
-            trunc detach sum mean max min sum_to expand reshape permute slice unslice
+            trunc detach sum mean max min sum_to norm cumsum
+            logsumexp softmax log_softmax expand reshape permute slice unslice
             index_select index_add matmul
         ] $($($argument)+)? }
     };
