@@ -178,7 +178,8 @@ mod tests {
 
     fn compare(left: &[f64], right: &[f64]) -> Comparison {
         let same = || entry("x", &[1.0]);
-        Comparison::new(vec![same(), entry("y", left)], vec![same(), entry("y", right)]).unwrap()
+        Comparison::new(vec![same(), entry("y", left)], vec![same(), entry("y", right)])
+            .expect("the same labels")
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 /// Prints the help or the version, in color on a terminal.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn help(text: &clap::Error) -> anyhow::Result<ExitCode> {
     written(text.print())?;
     Ok(ExitCode::SUCCESS)

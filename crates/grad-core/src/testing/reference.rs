@@ -7,7 +7,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::extend::{DType, ErrorKind, Shape, Slice, TensorLike, Unsupported, broadcast};
+use crate::extend::{
+    DType, ErrorKind, Index, Shape, Slice, TensorLike, Unsupported, Window, broadcast,
+};
 
 /// A row-major tensor of `f64`, of any rank.
 ///
@@ -271,6 +273,90 @@ impl TensorLike for Reference {
         }
         self.scatter(shape, 0.0, |i| replaced(i, axis, index[i[axis]]), |sum, x| sum + x)
     }
+
+    fn gather(&self, axis: usize, index: &Index) -> Result<Self, ReferenceError> {
+        check_gather(index, axis, &self.shape)?;
+        Reference::tabulate(index.shape(), |i| self.get(&gathered_from(index, axis, i)))
+    }
+
+    fn scatter_add(
+        &self,
+        axis: usize,
+        index: &Index,
+        shape: &[usize],
+    ) -> Result<Self, ReferenceError> {
+        check_gather(index, axis, &shape.into())?;
+        match *index.shape() == self.shape {
+            true => self.scatter(shape, 0.0, |i| gathered_from(index, axis, i), |sum, x| sum + x),
+            false => Err(mismatch(index.shape(), &self.shape, "differ: one index an element")),
+        }
+    }
+
+    fn concat(&self, others: &[&Self], axis: usize) -> Result<Self, ReferenceError> {
+        check_axes(&[axis], self.shape.rank())?;
+        let parts: Vec<&Self> = std::iter::once(self).chain(others.iter().copied()).collect();
+        let mut places = Vec::new(); // For each index along the axis: the part, and the index there.
+        for (i, part) in parts.iter().enumerate() {
+            if replaced(&part.shape, axis, 0) != replaced(&self.shape, axis, 0) {
+                return Err(mismatch(&self.shape, &part.shape, "differ beside the axis"));
+            }
+            places.extend((0..part.shape[axis]).map(|inside| (i, inside)));
+        }
+        Reference::tabulate(replaced(&self.shape, axis, places.len()), |index| {
+            let (part, inside) = places[index[axis]];
+            parts[part].get(&replaced(index, axis, inside))
+        })
+    }
+
+    fn unfold(&self, axis: usize, window: Window) -> Result<Self, ReferenceError> {
+        let shape = unfolded(&self.shape, axis, window)?;
+        Reference::tabulate(shape, |index| self.get(&unfolded_from(window, axis, index)))
+    }
+
+    fn fold(&self, axis: usize, window: Window, n: usize) -> Result<Self, ReferenceError> {
+        check_axes(&[axis], self.shape.rank())?;
+        let (_, others) = self.shape.split_last().unwrap_or((&0, &[]));
+        check_axes(&[axis], others.len())?;
+        let shape = replaced(others, axis, n);
+        let windows = unfolded(&shape.clone().into(), axis, window)?;
+        match windows == self.shape {
+            true => {
+                self.scatter(shape, 0.0, |i| unfolded_from(window, axis, i), |sum, x| sum + x)
+            }
+            false => Err(mismatch(&windows, &self.shape, "differ: the windows make the first")),
+        }
+    }
+}
+
+/// The index of the element that `gather` puts at index `i`.
+fn gathered_from(index: &Index, axis: usize, i: &[usize]) -> Vec<usize> {
+    replaced(i, axis, index.data()[at(i, index.shape())])
+}
+
+/// Refuses a gather from a tensor of `shape`.
+fn check_gather(index: &Index, axis: usize, shape: &Shape) -> Result<(), ReferenceError> {
+    check_index(index.data(), axis, shape)?;
+    let fits = |(i, (&n, &size)): (usize, (&usize, &usize))| i == axis || n <= size;
+    let mut sizes = index.shape().iter().zip(shape.iter()).enumerate();
+    match index.shape().rank() == shape.rank() && sizes.all(fits) {
+        true => Ok(()),
+        false => Err(mismatch(index.shape(), shape, "do not go together")),
+    }
+}
+
+/// The shape of the windows along an axis of a tensor of `shape`.
+fn unfolded(shape: &Shape, axis: usize, window: Window) -> Result<Shape, ReferenceError> {
+    check_axes(&[axis], shape.rank())?;
+    let message = || format!("{window:?} makes no sense");
+    let count = window.count(shape[axis]);
+    let count = count.ok_or_else(|| ErrorKind::Parameter { message: message() })?;
+    Ok(replaced(shape, axis, count).into_iter().chain([window.size]).collect())
+}
+
+/// The index of the element that `unfold` puts at `index`.
+fn unfolded_from(window: Window, axis: usize, index: &[usize]) -> Vec<usize> {
+    let (&inside, index) = index.split_last().unwrap_or((&0, &[]));
+    replaced(index, axis, index[axis] * window.step + inside * window.dilation)
 }
 
 /// The index in the whole of what has `index` in the part.

@@ -1,0 +1,306 @@
+//! The catalogue: every operation, applied to sample inputs in all the ways that differ.
+//!
+//! It drives the laws. A line says which operation, which values, the call, and the shapes of its
+//! arguments, once for each case.
+
+use std::fmt;
+
+use crate::shape::list;
+use crate::testing::Reference;
+use crate::{Shape, Slice, TensorLike, Var};
+
+/// A function of handles, on any tape.
+pub type Apply<T> = for<'t> fn(&[Var<'t, T>]) -> Var<'t, T>;
+
+/// One call of one operation at one list of inputs.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Case<T: TensorLike> {
+    /// The name of the operation, as `Op::name` gives it.
+    pub op: &'static str,
+    /// The call, as it stands in the catalogue.
+    pub call: &'static str,
+    /// The call, on the backend under test.
+    pub apply: Apply<T>,
+    /// The same call on the reference.
+    pub oracle: Apply<Reference>,
+    /// Shape and elements of each argument.
+    pub inputs: Vec<(Shape, Vec<f64>)>,
+    /// False for operations whose result is never tracked.
+    pub differentiable: bool,
+    /// True if the call needs an optional method of the backend.
+    pub optional: bool,
+}
+
+impl<T: TensorLike> fmt::Display for Case<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shapes = list(self.inputs.iter().map(|(shape, _)| shape));
+        write!(f, "{}: {} at shapes {shapes}", self.op, self.call)
+    }
+}
+
+impl<T: TensorLike> fmt::Debug for Case<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The operations that need an optional method.
+pub const OPTIONAL: &[&str] = &["slice", "unslice", "index_select", "index_add"];
+
+/// What the elements of the arguments are.
+#[derive(Clone, Copy, PartialEq)]
+enum Values {
+    /// Of both signs, away from 0 and from each other, so that no kink is near.
+    Real,
+    /// The same, above 0.
+    Positive,
+    /// Small whole numbers, some equal; for operations that are flat.
+    Whole,
+}
+
+impl Values {
+    /// The `k`-th element of a case.
+    fn at(self, k: usize) -> f64 {
+        let k = k as f64;
+        // Multiples of the golden ratio, modulo 1, keep away from each other.
+        let spread = (0.3 + k * 0.618_033_988_749_894_9).fract();
+        let sign = if (k * std::f64::consts::SQRT_2).fract() < 0.5 { 1.0 } else { -1.0 };
+        match self {
+            Values::Real => sign * (0.6 + spread),
+            Values::Positive => 0.6 + spread,
+            Values::Whole => (5.0 * spread).floor() - 2.0,
+        }
+    }
+}
+
+fn case<T: TensorLike>(
+    op: &'static str,
+    values: Values,
+    call: &'static str,
+    (apply, oracle): (Apply<T>, Apply<Reference>),
+    shapes: &[&[usize]],
+) -> Case<T> {
+    let mut elements = (0..).map(|k| values.at(k));
+    let input = |shape: &&[usize]| {
+        let n = shape.iter().product();
+        (Shape::from(*shape), elements.by_ref().take(n).collect())
+    };
+    let inputs = shapes.iter().map(input).collect();
+    let (differentiable, optional) = (values != Values::Whole, OPTIONAL.contains(&op));
+    Case { op, call, apply, oracle, inputs, differentiable, optional }
+}
+
+/// The arguments of a call.
+fn arguments<'t, T: TensorLike, const N: usize>(x: &[Var<'t, T>]) -> [Var<'t, T>; N] {
+    std::array::from_fn(|i| x[i])
+}
+
+/// Every `step`-th index from `start` to `stop`.
+fn by(start: usize, stop: usize, step: usize) -> Slice {
+    Slice { start, stop, step }
+}
+
+/// `op values |x, y| call => shapes of the first case, shapes of the second case, ..;`
+macro_rules! cases {
+    ($($op:literal $values:ident |$($x:ident),+| $call:expr =>
+        $($([$($n:literal),*])+),+;)*) => {
+        [$({
+            let apply: Apply<T> = |x| { let [$($x),+] = arguments(x); $call };
+            let oracle: Apply<Reference> = |x| { let [$($x),+] = arguments(x); $call };
+            let cases: &[&[&[usize]]] = &[$(&[$(&[$($n),*]),+]),+];
+            let call = stringify!($call);
+            let case = |shapes: &&[_]| case($op, Values::$values, call, (apply, oracle), shapes);
+            cases.iter().map(case).collect::<Vec<Case<T>>>()
+        }),*].concat()
+    };
+}
+
+/// The names of the operations in the catalogue, each once.
+pub fn operations() -> Vec<&'static str> {
+    let mut names: Vec<_> = catalogue::<Reference>().iter().map(|case| case.op).collect();
+    names.dedup();
+    names
+}
+
+/// Every operation with sample inputs.
+#[rustfmt::skip] // A table: operation, values, call, shapes.
+#[allow(clippy::eq_op)] // `x - x` has two arguments, which are one handle.
+pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
+    cases! {
+        // Arithmetic.
+        "add"  Real |x, y| x + y           => [] [], [2, 2] [2], [3] [3], [2, 3] [3], [3] [2, 3], [2, 1] [1, 3], [] [2, 2], [2, 1, 2] [3, 1], [0] [1], [2, 0] [], [2, 1, 2, 2] [2, 1];
+        "add"  Real |x| x + x              => [], [2, 2];
+        "add"  Real |x, _unused| x + 1.0 + x => [3] [2];
+        "sub"  Real |x, y| x - y           => [] [], [2, 2] [2], [2, 3] [2, 3], [2, 3] [3], [1] [2, 2], [3, 1] [4], [0, 2] [2];
+        "sub"  Real |x| x - x              => [3];
+        "mul"  Real |x, y| x * y           => [] [], [2, 2] [2], [3] [3], [2, 3] [3], [3] [2, 3], [2, 1] [1, 3], [] [2, 2], [2, 2] [], [2, 0] [2, 1], [1, 2, 1, 2] [2, 1, 2];
+        "mul"  Real |x| x * x              => [], [3], [2, 2];
+        "mul"  Real |x, _unused| x * x * x => [2] [2];
+        "div"  Real |x, y| x / y           => [] [], [2, 2] [2], [3] [3], [2, 3] [3], [2] [3, 2], [2, 1] [1, 2], [] [3], [0] [0];
+        "div"  Real |x| x / x              => [3];
+        "div"  Real |x| x / 2.5            => [3];
+        "div"  Real |x| 2.5 / x            => [2, 2];
+        "mul_or_zero" Real |x, y| x.mul_or_zero(y) => [] [], [3] [3], [2, 3] [3], [2, 1] [1, 2], [0] [1];
+        "mul_or_zero" Real |x| x.mul_or_zero(x)    => [3];
+        "neg"  Real |x| -x                 => [], [3], [2, 0], [2, 1, 2];
+        "scale" Real |x| x * 2.5           => [], [2, 3], [0];
+        "scale" Real |x| x.scale(0.0)      => [2];
+        "shift" Real |x| x + 2.5           => [], [2, 3], [0];
+        "shift" Real |x| 1.5 - x           => [2];
+        "recip" Real |x| x.recip()         => [], [2, 3], [0];
+        "powf" Real |x| x.powf(0.0)        => [], [3];
+        "powf" Real |x| x.powf(1.0)        => [3];
+        "powf" Real |x| x.powf(2.0)        => [], [3], [0];
+        "powf" Real |x| x.powf(-1.0)       => [2, 2];
+        "powf" Positive |x| x.powf(0.5)    => [], [2, 2];
+        "powf" Positive |x| x.powf(-1.5)   => [3];
+        "powf" Positive |x| x.powf(3.25)   => [2, 1, 2];
+        "powi" Real |x| x.powi(0)          => [], [3];
+        "powi" Real |x| x.powi(1)          => [3];
+        "powi" Real |x| x.powi(2)          => [], [0], [2, 2];
+        "powi" Real |x| x.powi(3)          => [3];
+        "powi" Real |x| x.powi(-1)         => [3];
+        "powi" Real |x| x.powi(-2)         => [2, 2];
+
+        // Functions of one argument.
+        "exp"  Real |x| x.exp()            => [], [3], [2, 3], [0, 2], [1, 2, 1, 2];
+        "exp"  Real |_unused, x| x.exp()   => [2] [];
+        "ln"   Positive |x| x.ln()         => [], [3], [2, 3], [0];
+        "sin"  Real |x| x.sin()            => [], [3], [2, 3], [0];
+        "cos"  Real |x| x.cos()            => [], [3], [2, 3], [0];
+        "tanh" Real |x| x.tanh()           => [], [3], [2, 3], [0];
+        "sqrt" Positive |x| x.sqrt()       => [], [3], [2, 3], [0];
+        "abs"  Real |x| x.abs()            => [], [3], [2, 3], [0];
+        "relu" Real |x| x.relu()           => [], [3], [2, 3], [0];
+
+        // Choosing.
+        "maximum" Real |x, y| x.maximum(y) => [] [], [4] [4], [2, 3] [3], [2, 1] [1, 3], [0] [0];
+        "maximum" Real |x| x.maximum(x)    => [3];
+        "maximum" Real |x| x.maximum(0.0)  => [4];
+        "minimum" Real |x, y| x.minimum(y) => [] [], [4] [4], [3] [2, 3], [2, 1] [1, 3], [0] [1];
+        "minimum" Real |x| x.minimum(x)    => [3];
+        "where" Real |m, a, b| m.gt(0.0).where_(a, b) => [] [] [], [4] [4] [4], [2, 2] [2] [], [2, 1] [1, 3] [2, 3], [0] [1] [0];
+        "where" Real |m, a, b| m.where_(a, b)         => [2] [2] [1];
+        "where" Real |x| x.gt(0.0).where_(x, x * x)   => [4];
+        "where" Real |x| x.lt(0.0).where_(1.5, x)     => [4];
+        "lt"   Whole |x, y| x.lt(y)        => [] [], [5] [5], [5, 1] [1, 5], [0] [1];
+        "le"   Whole |x, y| x.le(y)        => [] [], [5] [5], [5, 1] [1, 5], [0] [1];
+        "gt"   Whole |x, y| x.gt(y)        => [] [], [5] [5], [5, 1] [1, 5], [0] [1];
+        "ge"   Whole |x, y| x.ge(y)        => [] [], [5] [5], [5, 1] [1, 5], [0] [1];
+        "eq"   Whole |x, y| x.eq(y)        => [] [], [5] [5], [5, 1] [1, 5], [0] [1];
+        "eq"   Whole |x| x.eq(x)           => [3];
+        "ne"   Whole |x, y| x.ne(y)        => [] [], [5] [5], [5, 1] [1, 5], [0] [1];
+        "sign" Whole |x| x.sign()          => [], [5], [2, 3], [0];
+        "detach" Whole |x| x.detach()      => [], [5], [2, 3], [0];
+
+        // Reductions.
+        "sum"  Real |x| x.sum()            => [], [3], [2, 3], [0], [2, 0], [2, 1, 2, 2];
+        "sum"  Real |x| x.sum_axes(0)      => [3], [2, 2], [2, 3], [0, 2], [2, 0], [2, 1, 2, 2];
+        "sum"  Real |x| x.sum_axes([0, -1]) => [2, 3], [2, 3, 2], [2, 0, 2];
+        "sum"  Real |x| x.sum_axes([-1, 1]) => [2, 2, 2];
+        "sum"  Real |x| x.sum_axes([])     => [], [2, 3];
+        "sum"  Real |x| x.sum_keepdim(-1)  => [3], [2, 3], [2, 0];
+        "sum"  Real |x| x.sum_keepdim([0, 2]) => [2, 3, 2];
+        "mean" Real |x| x.mean()           => [], [3], [2, 3], [2, 1, 2, 2];
+        "mean" Real |x| x.mean_axes(0)     => [3], [2, 2], [2, 3], [2, 0];
+        "mean" Real |x| x.mean_axes([0, -1]) => [2, 3, 2];
+        "mean" Real |x| x.mean_axes([])    => [2, 3];
+        "mean" Real |x| x.mean_keepdim(-1) => [3], [2, 3], [0, 2];
+        "max"  Real |x| x.max()            => [], [3], [2, 3], [2, 1, 2, 2];
+        "max"  Real |x| x.max_axes(0)      => [3], [2, 2], [2, 3], [2, 0];
+        "max"  Real |x| x.max_axes([0, -1]) => [2, 3, 2];
+        "max"  Real |x| x.max_axes([])     => [], [2, 3];
+        "max"  Real |x| x.max_keepdim(-1)  => [3], [2, 3], [0, 2];
+        "min"  Real |x| x.min()            => [], [3], [2, 3], [2, 1, 2, 2];
+        "min"  Real |x| x.min_axes(0)      => [3], [2, 2], [2, 3], [2, 0];
+        "min"  Real |x| x.min_axes([0, -1]) => [2, 3, 2];
+        "min"  Real |x| x.min_axes([])     => [], [2, 3];
+        "min"  Real |x| x.min_keepdim(-1)  => [3], [2, 3], [0, 2];
+        "sum_to" Real |x| x.sum_to([])     => [], [3], [2, 3], [0];
+        "sum_to" Real |x| x.sum_to([2, 1]) => [2, 1], [2, 3], [3, 2, 2], [3, 2, 0];
+        "sum_to" Real |x| x.sum_to([2, 3]) => [2, 3], [2, 2, 3];
+
+        // Movement.
+        "expand" Real |x| x.expand([2, 3]) => [], [1], [3], [1, 3], [2, 1], [2, 3];
+        "expand" Real |x| x.expand([2, 2, 1, 3]) => [2, 1, 1], [3];
+        "expand" Real |x| x.expand([0, 2]) => [], [2], [1, 1], [0, 2];
+        "reshape" Real |x| x.reshape([])   => [], [1], [1, 1];
+        "reshape" Real |x| x.reshape([3, 2]) => [6], [2, 3], [1, 3, 2];
+        "reshape" Real |x| x.reshape([2, 1, 2, 1]) => [4], [2, 2];
+        "reshape" Real |x| x.reshape([0, 7]) => [0], [3, 0];
+        "permute" Real |x| x.permute([])   => [];
+        "permute" Real |x| x.permute([0])  => [3];
+        "permute" Real |x| x.permute([1, 0]) => [2, 3], [2, 0];
+        "permute" Real |x| x.permute([2, 0, -2]) => [2, 3, 2];
+        "permute" Real |x| x.permute([3, 1, 0, 2]) => [2, 1, 2, 3];
+        "permute" Real |x| x.transpose(0, -1) => [3], [2, 3], [2, 2, 3];
+        "permute" Real |x| x * x.transpose(0, 1) => [2, 2];
+        "slice" Real |x| x.slice(&[])      => [];
+        "slice" Real |x| x.slice(&[by(1, 4, 2)]) => [5];
+        "slice" Real |x| x.slice(&[by(0, 2, 1), by(1, 3, 1)]) => [2, 3];
+        "slice" Real |x| x.slice(&[by(1, 1, 1), by(0, 3, 3)]) => [2, 3];
+        "slice" Real |x| x.narrow(-1, 1, 2) => [3], [2, 3], [2, 1, 4];
+        "slice" Real |x| x.narrow(0, 0, 2) * x.narrow(0, 1, 2) => [3];
+        "unslice" Real |x| x.unslice([5], &[by(1, 4, 2)]) => [2];
+        "unslice" Real |x| x.unslice([2, 4], &[by(0, 2, 1), by(1, 4, 2)]) => [2, 2];
+        "unslice" Real |x| x.unslice([2], &[by(1, 1, 1)]) => [0];
+
+        // Picking.
+        "index_select" Real |x| x.index_select(0, &[2, 0, 2]) => [3], [3, 2];
+        "index_select" Real |x| x.index_select(-1, &[1, 1])   => [2, 2], [2, 1, 2];
+        "index_select" Real |x| x.index_select(0, &[])        => [3], [0, 2];
+        "index_add" Real |x| x.index_add(0, &[2, 0, 2], 4)    => [3], [3, 2];
+        "index_add" Real |x| x.index_add(-1, &[1, 1], 3)      => [2, 2];
+        "index_add" Real |x| x.index_add(0, &[], 2)           => [0], [0, 2];
+
+        // Linear algebra.
+        "matmul" Real |x, y| x.matmul(y)   => [2, 3] [3, 2], [1, 1] [1, 1], [1, 3] [3, 1], [2, 0] [0, 2], [0, 2] [2, 3];
+        "matmul" Real |x, y| x.matmul(y)   => [3] [3], [3] [3, 2], [2, 3] [3], [2] [2, 2, 3], [2, 3, 2] [2];
+        "matmul" Real |x, y| x.matmul(y)   => [2, 2, 3] [2, 3, 2], [2, 2, 3] [3, 2], [2, 3] [2, 3, 1], [2, 1, 2, 2] [3, 2, 1], [0, 2, 2] [2, 2];
+        "matmul" Real |x| x.matmul(x)      => [2, 2], [3], [2, 2, 2];
+        "matmul" Real |x| x.transpose(0, 1).matmul(x) => [3, 2];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{catalogue, operations};
+    use crate::Tape;
+    use crate::testing::Reference;
+
+    #[test]
+    fn each_case_records_the_operation_it_is_filed_under() -> Result<(), String> {
+        for case in catalogue::<Reference>() {
+            let tape = Tape::new();
+            let input = |(shape, data): &(crate::Shape, Vec<f64>)| {
+                Reference::new(shape, data.clone()).map(|x| tape.var(x))
+            };
+            let x = case.inputs.iter().map(input).collect::<Result<Vec<_>, _>>();
+            let y = (case.apply)(&x.map_err(|e| e.to_string())?);
+            y.value().map_err(|error| format!("{case}: {error}"))?;
+            assert!(tape.nodes().any(|node| node.op == case.op), "{case}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn operations_stand_together() {
+        let mut names = operations();
+        let n = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), n, "an operation's cases are in two places: {names:?}");
+    }
+
+    #[test]
+    fn elements_of_a_case_keep_their_distance() {
+        for case in catalogue::<Reference>().iter().filter(|case| case.differentiable) {
+            let mut elements: Vec<f64> = case.inputs.iter().flat_map(|x| x.1.clone()).collect();
+            elements.push(0.0);
+            elements.sort_by(f64::total_cmp);
+            // Differences reach 2 · 2⁻¹² to each side, in a direction with entries up to 1.
+            assert!(elements.windows(2).all(|pair| pair[1] - pair[0] > 2e-3), "{case}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `conformance!`: the tests of a backend, one for each method, operation and promise.
+
+/// A module of tests for a backend: every method of [`TensorLike`](crate::TensorLike), compared
+/// with the reference; every operation under every law, to the third derivative; once with the
+/// backend's overrides of provided methods, once without.
+///
+/// Takes the type of the tensor and a model tensor: the tests run on its device, in its dtype. A
+/// name in front is that of the module, for more than one in a file.
+///
+/// ```
+/// use grad_core::testing::Reference;
+///
+/// grad_core::conformance!(Reference, Reference::from(0.0));
+/// grad_core::conformance!(second: Reference, Reference::from(0.0));
+/// ```
+///
+/// Optional methods that the backend leaves out are reported (`cargo test -- --show-output`), and
+/// are no failures.
+#[macro_export]
+macro_rules! conformance {
+    ($tensor:ty, $model:expr) => {
+        $crate::conformance!(conformance: $tensor, $model);
+    };
+    ($module:ident: $tensor:ty, $model:expr) => {
+        mod $module {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn model() -> $tensor {
+                $model
+            }
+
+            /// The tensor as it is.
+            mod with_overrides {
+                use super::model;
+
+                $crate::conformance_of!(model);
+            }
+
+            /// The tensor, with the provided methods as they are defined.
+            mod without_overrides {
+                fn model() -> impl $crate::TensorLike {
+                    $crate::testing::Minimal(super::model())
+                }
+
+                $crate::conformance_of!(model);
+            }
+        }
+    };
+}
+
+/// The tests of the tensor that a function makes.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_of {
+    ($model:ident) => {
+        mod methods {
+            $crate::each_method!($crate::named_tests, $crate::testing::method);
+        }
+
+        mod operations {
+            $crate::each_operation!($crate::named_tests, $crate::testing::operation);
+        }
+
+        #[test]
+        fn misuse_is_an_error() -> $crate::testing::Verdict {
+            $crate::testing::misuse_is_an_error(&$model())
+        }
+    };
+}
+
+/// A test for each name, which calls a function with it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! named_tests {
+    ([$($name:ident)*] $check:path) => {
+        $(
+            #[test]
+            fn $name() -> $crate::testing::Verdict {
+                $check(stringify!($name).trim_end_matches('_'), &super::model())
+            }
+        )*
+    };
+}
+
+/// Expands a macro with the names of the methods that are compared.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_method {
+    ($($macro:tt)::+ $(, $($argument:tt)+)?) => {
+        $($macro)::+! { [
+            full from_host scalar add sub mul div pow neg scale shift recip powf powi mul_or_zero
+            accumulate exp ln sin cos tanh sqrt expm1 exp2 log2 log10 log1p tan asin acos atan sinh
+            cosh asinh acosh atanh erf floor ceil round trunc atan2 square rsqrt sigmoid softplus
+            softmax log_softmax abs sign relu lt eq le ne maximum minimum select sum max min mean
+            sum_to cumsum reshape permute expand matmul slice unslice index_select index_add gather
+            scatter_add concat unfold fold
+        ] $($($argument)+)? }
+    };
+}
+
+/// Expands a macro with the names of the operations of the catalogue.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_operation {
+    ($($macro:tt)::+ $(, $($argument:tt)+)?) => {
+        $($macro)::+! { [
+            add sub mul div mul_or_zero neg scale shift recip powf powi exp ln sin cos tanh sqrt abs
+            relu maximum minimum where_ lt le gt ge eq ne sign detach sum mean max min sum_to expand
+            reshape permute slice unslice index_select index_add matmul
+        ] $($($argument)+)? }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{catalogue, methods};
+
+    macro_rules! texts {
+        ([$($name:ident)*]) => { [$(stringify!($name).trim_end_matches('_')),*] };
+    }
+
+    #[test]
+    fn each_operation_of_the_catalogue_has_a_test() {
+        assert_eq!(each_operation!(texts)[..], catalogue::operations());
+    }
+
+    #[test]
+    fn each_method_of_the_table_has_a_test() {
+        assert_eq!(each_method!(texts)[..], methods::methods());
+    }
+}
