@@ -107,7 +107,8 @@ macro_rules! each_operation {
         $($macro)::+! { [
             add sub mul div mul_or_zero neg scale shift recip powf powi exp ln sin cos tanh sqrt abs
             relu maximum minimum where_ lt le gt ge eq ne sign detach sum mean max min sum_to expand
-            reshape permute slice unslice index_select index_add matmul
+            reshape permute slice unslice pad flip roll tril triu concat unfold fold index_select
+            index_add gather scatter_add matmul
         ] $($($argument)+)? }
     };
 }
