@@ -363,8 +363,10 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
 
     /// The sums of the first 1, 2, … elements along an axis.
     fn cumsum(&self, axis: usize) -> Result<Self, Self::Error> {
+        let Some(&n) = self.shape().get(axis) else {
+            return self.sum(&[axis]); // The backend's own error for an axis that does not exist.
+        };
         let inner: usize = self.shape().iter().skip(axis + 1).product();
-        let n = self.shape().get(axis).copied().unwrap_or(1);
         let mut data = self.to_host()?;
         for block in data.chunks_mut((n * inner).max(1)) {
             for at in inner..block.len() {
@@ -486,6 +488,9 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
 
 /// `x` minus its largest element along an axis; 0 where it is the largest, even if infinite.
 fn below_max<T: TensorLike>(x: &T, axis: usize) -> Result<T, T::Error> {
+    if x.shape().get(axis) == Some(&0) {
+        return Ok(x.clone()); // Nothing has no largest element, and needs none.
+    }
     let max = over_axis(x, axis, |x| x.max(&[axis]))?;
     x.eq(&max)?.select(&x.scalar(0.0)?, &x.sub(&max)?)
 }
