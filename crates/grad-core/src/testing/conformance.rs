@@ -66,6 +66,11 @@ macro_rules! conformance_of {
         fn misuse_is_an_error() -> $crate::testing::Verdict {
             $crate::testing::misuse_is_an_error(&$model())
         }
+
+        #[test]
+        fn random_programs_fail_like_the_reference() -> $crate::testing::Verdict {
+            $crate::testing::fuzz::fails_like_the_reference(&$model(), 0..100)
+        }
     };
 }
 

@@ -260,17 +260,15 @@ pub fn plain_gradient_equals_recorded_gradient<T: TensorLike>(
 pub fn derived_jvp_equals_the_formula<T: TensorLike>(case: &Case<T>, model: &T) -> Verdict {
     let apply = case.apply;
     in_directions(case, model, |at, order| {
+        if order > 2 {
+            // An operation with a sweep in its rule records a lot; two orders say enough.
+            return Ok(());
+        }
+        let op = || WithoutJvp { apply, model: model.clone() };
+        let got = forward(|x| x[0].tape().apply(op(), x), &at.x, &at.u[..order])?;
         let wanted = forward(apply, &at.x, &at.u[..order])?;
         let scale = reverse(case.oracle, &at.oracle, &at.u_oracle[..order])?.magnitude;
-        // An operation with a sweep in its rule records a lot; two orders say enough.
-        match order {
-            1 | 2 => {
-                let op = || WithoutJvp { apply, model: model.clone() };
-                let got = forward(|x| x[0].tape().apply(op(), x), &at.x, &at.u[..order])?;
-                agree(got, wanted, rounding(model.dtype(), order), scale)
-            }
-            _ => Ok(()),
-        }
+        agree(got, wanted, rounding(model.dtype(), order), scale)
     })
 }
 
