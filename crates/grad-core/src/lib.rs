@@ -22,6 +22,7 @@ pub mod view;
 
 pub use error::{Error, ErrorKind, Unsupported};
 pub use op::{Op, Primal};
+pub use ops::{Conv, PerAxis, Pool};
 pub use pullback::{Gradients, Wrt};
 pub use scalar::ScalarError;
 pub use shape::{Axes, Index, Shape, Slice, Window};

@@ -291,6 +291,16 @@ impl<const N: usize> From<&[isize; N]> for Axes {
     }
 }
 
+/// The axis of a tensor of the given rank that `axis` names; negative ones count from the end.
+pub(crate) fn resolve_axis(axis: isize, rank: usize) -> Result<usize, ErrorKind> {
+    Axes::from(axis).resolve(rank).map(|axes| axes[0])
+}
+
+/// `shape` with another size along one axis.
+pub(crate) fn resized(shape: &[usize], axis: usize, size: usize) -> Shape {
+    shape.iter().enumerate().map(|(i, &n)| if i == axis { size } else { n }).collect()
+}
+
 /// Every `step`-th index of one axis from `start` up to, not including, `stop`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slice {
@@ -428,6 +438,12 @@ impl Window {
             (0, _) | (_, 0) => None,
             _ => Some(more.flatten().map_or(0, |more| more + 1)),
         }
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "size {}, step {}, dilation {}", self.size, self.step, self.dilation)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The operations as methods of the tape, for code in functional style: `tape.mul(tape.add(a, b), b)`.
 
-use crate::shape::{Axes, Index, Shape};
+use crate::ops::{Conv, Pool};
+use crate::shape::{Axes, Index, Shape, Slice, Window};
 use crate::tape::Tape;
 use crate::tensor::TensorLike;
 use crate::var::{Operand, Var};
@@ -140,4 +141,33 @@ functional! {
     huber_loss(target: impl Operand<'t, T>, delta: f64);
     cross_entropy(target: impl Into<Index>);
     bce_with_logits(target: impl Operand<'t, T>);
+    slice(slices: &[Slice]);
+    narrow(axis: isize, start: usize, len: usize);
+    unslice(shape: impl Into<Shape>, slices: &[Slice]);
+    pad(widths: &[(usize, usize)], value: f64);
+    flip(axes: impl Into<Axes>);
+    roll(axis: isize, shift: isize);
+    squeeze(axis: isize);
+    unsqueeze(axis: isize);
+    tile(reps: &[usize]);
+    repeat_interleave(axis: isize, repeats: usize);
+    tril(k: isize);
+    triu(k: isize);
+    diagonal();
+    diag();
+    index_select(axis: isize, index: &[usize]);
+    index_add(axis: isize, index: &[usize], source: Var<'t, T>);
+    gather(axis: isize, index: impl Into<Index>);
+    scatter_add(axis: isize, index: impl Into<Index>, source: Var<'t, T>);
+    scatter(axis: isize, index: impl Into<Index>, source: Var<'t, T>);
+    take(index: impl Into<Index>);
+    embedding(index: impl Into<Index>);
+    masked_fill(mask: Var<'t, T>, value: impl Operand<'t, T>);
+    unfold(axis: isize, window: Window);
+    fold(axis: isize, window: Window, n: usize);
+    conv1d(weight: Var<'t, T>, conv: Conv<1>);
+    conv2d(weight: Var<'t, T>, conv: Conv<2>);
+    conv_transpose2d(weight: Var<'t, T>, conv: Conv<2>);
+    max_pool2d(pool: impl Into<Pool>);
+    avg_pool2d(pool: impl Into<Pool>);
 }

@@ -3,9 +3,11 @@
 mod activation;
 mod arith;
 mod composite;
+mod diagonal;
 mod elementwise;
 mod functional;
 mod index;
+mod join;
 mod linalg;
 mod movement;
 mod power;
@@ -15,3 +17,6 @@ mod select;
 mod softmax;
 mod sort;
 mod trig;
+mod window;
+
+pub use window::{Conv, PerAxis, Pool};

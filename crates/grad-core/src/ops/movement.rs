@@ -1,10 +1,11 @@
-//! Moving elements without changing them: expand, reshape, permute, slice. All linear.
+//! Moving elements without changing them: expand, reshape, permute, slice, pad, flip, roll. All
+//! linear, or affine.
 
 use smallvec::SmallVec;
 
 use crate::error::ErrorKind;
-use crate::op::{ByTranspose, Linear, Primal, call};
-use crate::shape::{Axes, Shape, Slice, list};
+use crate::op::{ByTranspose, Linear, Op, Primal, call};
+use crate::shape::{Axes, Shape, Slice, list, resized, resolve_axis};
 use crate::tensor::TensorLike;
 use crate::var::Var;
 
@@ -152,6 +153,117 @@ impl<T: TensorLike> Linear<T> for Whole {
     }
 }
 
+/// Holds how many elements come before and after those of each axis, and their value.
+struct Pad(Vec<(usize, usize)>, f64);
+
+impl Pad {
+    /// The shape of the whole, and where in it a tensor of shape `x` lies.
+    fn frame(&self, x: &[usize]) -> (Shape, Vec<Slice>) {
+        let padded = |(&n, &(before, after)): (&usize, &(usize, usize))| {
+            let stop = n.saturating_add(before);
+            (stop.saturating_add(after), Slice { start: before, stop, step: 1 })
+        };
+        let (sizes, slices): (Vec<_>, _) = x.iter().zip(&self.0).map(padded).unzip();
+        (sizes.into(), slices)
+    }
+}
+
+// Affine: the constant has no derivative, and the rest is `unslice`.
+impl<T: TensorLike> Op<T> for Pad {
+    fn name(&self) -> &'static str {
+        "pad"
+    }
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
+        match x {
+            [x] if x.rank() == self.0.len() => Ok(self.frame(x).0),
+            [x] => {
+                let message =
+                    format!("needs {} widths, one an axis of {x}, got {}", x.rank(), self.0.len());
+                Err(ErrorKind::Parameter { message })
+            }
+            _ => Err(ErrorKind::Arity { expected: 1, got: x.len() }),
+        }
+    }
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        let (x, (shape, slices)) = (x[0], self.frame(x[0].shape()));
+        let padded = x.unslice(&shape, &slices)?;
+        if self.1 == 0.0 {
+            return Ok(padded);
+        }
+        // A selection, since a sum would meet 0 · ∞ in the mask of an infinite value.
+        let inside = x.full(x.shape(), 1.0)?.unslice(&shape, &slices)?;
+        inside.select(&padded, &x.scalar(self.1)?)
+    }
+
+    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+        ct.slice(&self.frame(&p.shape(0)).1)
+    }
+
+    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        let (shape, slices) = self.frame(&p.shape(0));
+        Some(t.unslice(shape, &slices))
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        call("pad", x, &format!("{:?}, {}", self.0, self.1))
+    }
+}
+
+/// Holds the axes.
+#[derive(Clone)]
+struct Flip(SmallVec<[usize; 4]>);
+
+impl<T: TensorLike> Linear<T> for Flip {
+    const NAME: &'static str = "flip";
+
+    fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
+        Ok(x.clone())
+    }
+
+    fn forward(&self, x: &T) -> Result<T, T::Error> {
+        self.0.iter().try_fold(x.clone(), |y, &axis| {
+            let backwards: Vec<usize> = (0..x.shape()[axis]).rev().collect();
+            y.index_select(axis, &backwards)
+        })
+    }
+
+    fn transpose<'t>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+        ct.with(ByTranspose(self.clone()))
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        call("flip", x, &format!("{:?}", self.0))
+    }
+}
+
+/// Holds the axis, and by how much, which is at most its size.
+#[derive(Clone)]
+struct Roll(usize, usize);
+
+impl<T: TensorLike> Linear<T> for Roll {
+    const NAME: &'static str = "roll";
+
+    fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
+        Ok(x.clone())
+    }
+
+    fn forward(&self, x: &T) -> Result<T, T::Error> {
+        let (axis, n) = (self.0, x.shape()[self.0]);
+        let rolled: Vec<usize> = (0..n).map(|i| (i + n - self.1) % n).collect();
+        x.index_select(axis, &rolled)
+    }
+
+    fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+        ct.with(ByTranspose(Roll(self.0, p.shape(0)[self.0] - self.1)))
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        call("roll", x, &format!("{}, {}", self.0, self.1))
+    }
+}
+
 impl<'t, T: TensorLike> Var<'t, T> {
     /// The tensor broadcast to `shape` (NumPy's and PyTorch's `broadcast_to`).
     ///
@@ -221,8 +333,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     pub fn transpose(self, a: isize, b: isize) -> Self {
         let Ok(shape) = self.shape() else { return self };
         let rank = shape.rank();
-        let resolve = |axis: isize| Axes::from(axis).resolve(rank).map(|axes| axes[0]);
-        match (resolve(a), resolve(b)) {
+        match (resolve_axis(a, rank), resolve_axis(b, rank)) {
             (Ok(a), Ok(b)) => {
                 let mut order: SmallVec<[usize; 4]> = (0..rank).collect();
                 order.swap(a, b);
@@ -256,11 +367,11 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     pub fn narrow(self, axis: isize, start: usize, len: usize) -> Self {
         let Ok(shape) = self.shape() else { return self };
-        match Axes::from(axis).resolve(shape.rank()) {
+        match resolve_axis(axis, shape.rank()) {
             Err(kind) => self.void("narrow", kind),
             Ok(axis) => {
                 let mut slices: Vec<Slice> = shape.iter().map(|&n| Slice::all(n)).collect();
-                slices[axis[0]] = Slice { start, stop: start.saturating_add(len), step: 1 };
+                slices[axis] = Slice { start, stop: start.saturating_add(len), step: 1 };
                 self.slice(&slices)
             }
         }
@@ -281,4 +392,164 @@ impl<'t, T: TensorLike> Var<'t, T> {
     pub fn unslice(self, shape: impl Into<Shape>, slices: &[Slice]) -> Self {
         self.with(ByTranspose(Whole(shape.into(), slices.to_vec())))
     }
+
+    /// The tensor with `value` around it: `widths` says for each axis how many elements come before
+    /// and after (NumPy's `pad`).
+    ///
+    /// Shapes: `[2, 3]` by `[(0, 1), (2, 2)]` → `[3, 7]`.
+    ///
+    /// ```math
+    /// x̄ = slice(ȳ),   ẏ = unslice(ẋ)
+    /// ```
+    ///
+    /// # Errors
+    /// [`Parameter`](ErrorKind::Parameter) if there is not one pair of widths an axis;
+    /// [`TooLarge`](ErrorKind::TooLarge).
+    ///
+    /// Non-smooth points: none. The value may be infinite.
+    #[track_caller]
+    pub fn pad(self, widths: &[(usize, usize)], value: f64) -> Self {
+        self.with(Pad(widths.to_vec(), value))
+    }
+
+    /// The elements in reverse order along `axes`.
+    ///
+    /// Shapes: any, kept.
+    ///
+    /// ```math
+    /// x̄ = flip(ȳ),   ẏ = flip(ẋ)
+    /// ```
+    ///
+    /// # Errors
+    /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange), [`RepeatedAxis`](ErrorKind::RepeatedAxis).
+    ///
+    /// Non-smooth points: none.
+    #[track_caller]
+    pub fn flip(self, axes: impl Into<Axes>) -> Self {
+        let Ok(shape) = self.shape() else { return self };
+        match axes.into().resolve_sorted(shape.rank()) {
+            Ok(axes) => self.with(ByTranspose(Flip(axes))),
+            Err(kind) => self.void("flip", kind),
+        }
+    }
+
+    /// The elements moved by `shift` places along `axis`; those that leave it at one end come back
+    /// at the other: `y[i] = x[(i − shift) mod n]`. A negative shift moves to the front.
+    ///
+    /// Shapes: any, kept.
+    ///
+    /// ```math
+    /// x̄ = roll(ȳ, −shift),   ẏ = roll(ẋ, shift)
+    /// ```
+    ///
+    /// # Errors
+    /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange).
+    ///
+    /// Non-smooth points: none.
+    #[track_caller]
+    pub fn roll(self, axis: isize, shift: isize) -> Self {
+        let Ok(shape) = self.shape() else { return self };
+        match resolve_axis(axis, shape.rank()) {
+            Ok(axis) => {
+                // Of an empty axis, any shift is none.
+                let shift = shift.checked_rem_euclid(shape[axis] as isize).unwrap_or(0);
+                self.with(ByTranspose(Roll(axis, shift as usize)))
+            }
+            Err(kind) => self.void("roll", kind),
+        }
+    }
+
+    /// The tensor without `axis`, if its size is 1; else the same tensor, as in PyTorch. A
+    /// [`Var::reshape`].
+    ///
+    /// Shapes: `[2, 1, 3]` by axis 1 → `[2, 3]`.
+    ///
+    /// # Errors
+    /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange).
+    #[track_caller]
+    pub fn squeeze(self, axis: isize) -> Self {
+        let Ok(shape) = self.shape() else { return self };
+        match resolve_axis(axis, shape.rank()) {
+            Ok(axis) if shape[axis] == 1 => self.reshape(shape.without(&[axis])),
+            Ok(_) => self,
+            Err(kind) => self.void("squeeze", kind),
+        }
+    }
+
+    /// The tensor with a new axis of size 1, which is axis `axis` of the result. A
+    /// [`Var::reshape`].
+    ///
+    /// Shapes: `[2, 3]` by axis 1 → `[2, 1, 3]`; by −1 → `[2, 3, 1]`.
+    ///
+    /// # Errors
+    /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange).
+    #[track_caller]
+    pub fn unsqueeze(self, axis: isize) -> Self {
+        let Ok(shape) = self.shape() else { return self };
+        match resolve_axis(axis, shape.rank() + 1) {
+            Ok(axis) => self.reshape(with_axis(&shape, axis, 1)),
+            Err(kind) => self.void("unsqueeze", kind),
+        }
+    }
+
+    /// The tensor `reps[i]` times, one after the other, along each axis `i`. Where one of tensor
+    /// and `reps` has fewer axes, it gets leading ones of size 1, as in NumPy.
+    ///
+    /// Shapes: `[2, 3]` by `[2, 2]` → `[4, 6]`; `[3]` by `[2, 2]` → `[2, 6]`.
+    ///
+    /// ```math
+    /// x̄ = Σ over the copies ȳ,   ẏ = tile(ẋ)
+    /// ```
+    ///
+    /// # Errors
+    /// [`TooLarge`](ErrorKind::TooLarge).
+    ///
+    /// Non-smooth points: none.
+    #[track_caller]
+    pub fn tile(self, reps: &[usize]) -> Self {
+        let Ok(shape) = self.shape() else { return self };
+        let rank = shape.rank().max(reps.len());
+        let aligned = |list: &[usize], axis: usize| {
+            (axis + list.len()).checked_sub(rank).map_or(1, |axis| list[axis])
+        };
+        let (mut before, mut beside, mut after) = (Vec::new(), Vec::new(), Vec::new());
+        for axis in 0..rank {
+            let (rep, n) = (aligned(reps, axis), aligned(&shape, axis));
+            before.extend([1, n]);
+            beside.extend([rep, n]);
+            after.push(rep.saturating_mul(n));
+        }
+        self.reshape(before).expand(beside).reshape(after)
+    }
+
+    /// Each sub-tensor along `axis` `repeats` times, one after the other.
+    ///
+    /// Shapes: `[2, 3]` along 1, 2 times → `[2, 6]`.
+    ///
+    /// ```math
+    /// x̄ = Σ over the copies ȳ,   ẏ = repeat_interleave(ẋ)
+    /// ```
+    ///
+    /// # Errors
+    /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange), [`TooLarge`](ErrorKind::TooLarge).
+    ///
+    /// Non-smooth points: none.
+    #[track_caller]
+    pub fn repeat_interleave(self, axis: isize, repeats: usize) -> Self {
+        let Ok(shape) = self.shape() else { return self };
+        match resolve_axis(axis, shape.rank()) {
+            Ok(axis) => {
+                let beside = with_axis(&shape, axis + 1, repeats);
+                let after = resized(&shape, axis, shape[axis].saturating_mul(repeats));
+                self.reshape(with_axis(&shape, axis + 1, 1)).expand(beside).reshape(after)
+            }
+            Err(kind) => self.void("repeat_interleave", kind),
+        }
+    }
+}
+
+/// `shape` with a new axis of size `size`, which becomes axis `axis`.
+fn with_axis(shape: &[usize], axis: usize, size: usize) -> Shape {
+    let (before, after) = shape.split_at(axis);
+    before.iter().copied().chain([size]).chain(after.iter().copied()).collect()
 }

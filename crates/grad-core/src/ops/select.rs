@@ -351,6 +351,28 @@ impl<'t, T: TensorLike> Var<'t, T> {
         self.tape.record(&ByPartial(Where), [self, a.beside(self), b.beside(self)])
     }
 
+    /// `value` where `mask` is not 0, else `x`, elementwise: [`Var::where_`] in another order.
+    ///
+    /// Shapes: `x`, mask → their broadcast.
+    ///
+    /// ```math
+    /// x̄ = 0 where m, else ȳ
+    /// ```
+    ///
+    /// # Errors
+    /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(-2.0);
+    /// assert_eq!(x.masked_fill(x.lt(0.0), f64::INFINITY).item()?, f64::INFINITY);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn masked_fill(self, mask: Self, value: impl Operand<'t, T>) -> Self {
+        mask.where_(value, self)
+    }
+
     /// The sign of `x`: −1, 0 or 1, elementwise; 0 for NaN. Untracked: its derivative is 0.
     ///
     /// ```

@@ -3,8 +3,8 @@
 
 use std::cmp::Ordering;
 
-use super::index::resized;
 use crate::error::{Error, ErrorKind, backend};
+use crate::shape::resized;
 use crate::shape::{Axes, Index, Shape};
 use crate::tensor::TensorLike;
 use crate::var::Var;

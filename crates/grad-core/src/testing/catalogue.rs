@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::shape::list;
 use crate::testing::Reference;
-use crate::{Shape, Slice, TensorLike, Var};
+use crate::{Conv, Index, Pool, Shape, Slice, TensorLike, Var, Window};
 
 /// A function of handles, on any tape.
 pub type Apply<T> = for<'t> fn(&[Var<'t, T>]) -> Var<'t, T>;
@@ -46,7 +46,11 @@ impl<T: TensorLike> fmt::Debug for Case<T> {
 }
 
 /// The operations that need an optional method.
-pub const OPTIONAL: &[&str] = &["slice", "unslice", "index_select", "index_add"];
+#[rustfmt::skip] // In the order of the catalogue.
+pub const OPTIONAL: &[&str] = &[
+    "slice", "unslice", "pad", "flip", "roll", "concat", "unfold", "fold", "index_select",
+    "index_add", "gather", "scatter_add",
+];
 
 /// What the elements of the arguments are.
 #[derive(Clone, Copy, PartialEq)]
@@ -99,6 +103,16 @@ fn arguments<'t, T: TensorLike, const N: usize>(x: &[Var<'t, T>]) -> [Var<'t, T>
 /// Every `step`-th index from `start` to `stop`.
 fn by(start: usize, stop: usize, step: usize) -> Slice {
     Slice { start, stop, step }
+}
+
+/// Indices of a shape.
+fn index<const N: usize>(shape: [usize; N], data: &[usize]) -> Index {
+    Index::new(shape, data).expect("the catalogue has one number an element")
+}
+
+/// Windows of `size` elements.
+fn window(size: usize, step: usize, dilation: usize) -> Window {
+    Window { size, step, dilation }
 }
 
 /// `op values |x, y| call => shapes of the first case, shapes of the second case, ..;`
@@ -233,6 +247,8 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "where" Real |x| x.gt(0.0).where_(x, x * x)   => [4];
         "where" Real |x| x.lt(0.0).where_(1.5, x)     => [4];
         "where" Real |x| x.leaky_relu(0.1) => [], [4];
+        "where" Real |m, x| x.masked_fill(m.gt(0.0), f64::INFINITY).where_(0.0, x) => [2] [3, 2];
+        "where" Real |m, x, y| x.masked_fill(m.gt(0.0), y)        => [3] [2, 3] [];
         "lt"   Whole |x, y| x.lt(y)        => [] [], [5] [5], [5, 1] [1, 5], [0] [1];
         "le"   Whole |x, y| x.le(y)        => [] [], [5] [5], [5, 1] [1, 5], [0] [1];
         "gt"   Whole |x, y| x.gt(y)        => [] [], [5] [5], [5, 1] [1, 5], [0] [1];
@@ -314,10 +330,15 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "expand" Real |x| x.expand([2, 3]) => [], [1], [3], [1, 3], [2, 1], [2, 3];
         "expand" Real |x| x.expand([2, 2, 1, 3]) => [2, 1, 1], [3];
         "expand" Real |x| x.expand([0, 2]) => [], [2], [1, 1], [0, 2];
+        "expand" Real |x| x.tile(&[2, 3])  => [2, 2], [3], [0, 2];
+        "expand" Real |x| x.tile(&[3])     => [], [2, 1], [2, 2];
+        "expand" Real |x| x.repeat_interleave(-1, 2) => [3], [2, 2], [0, 2];
+        "expand" Real |x| x.repeat_interleave(0, 0)  => [2, 2];
         "reshape" Real |x| x.reshape([])   => [], [1], [1, 1];
         "reshape" Real |x| x.reshape([3, 2]) => [6], [2, 3], [1, 3, 2];
         "reshape" Real |x| x.reshape([2, 1, 2, 1]) => [4], [2, 2];
         "reshape" Real |x| x.reshape([0, 7]) => [0], [3, 0];
+        "reshape" Real |x| x.squeeze(1) * x.unsqueeze(-1) => [2, 1], [2, 1, 2];
         "permute" Real |x| x.permute([])   => [];
         "permute" Real |x| x.permute([0])  => [3];
         "permute" Real |x| x.permute([1, 0]) => [2, 3], [2, 0];
@@ -336,9 +357,47 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "slice" Real |x| x.cumprod(0)      => [2], [3], [5], [3, 2];
         "slice" Real |x| x.cumprod(-1)     => [2, 3], [2, 1, 4];
         "slice" Real |x| x.narrow(0, 0, 2) * x.narrow(0, 1, 2) => [3];
+        "slice" Real |x| x.split(-1, &[1, 2]).into_iter().fold(x, |x, part| x * part.sum()) => [3], [2, 3];
+        "slice" Real |x| x.diagonal()      => [3, 3], [2, 3], [3, 2], [2, 2, 2], [0, 2], [2, 0];
+        "slice" Real |x| x.trace()         => [2, 2], [2, 3, 2], [0, 0];
         "unslice" Real |x| x.unslice([5], &[by(1, 4, 2)]) => [2];
         "unslice" Real |x| x.unslice([2, 4], &[by(0, 2, 1), by(1, 4, 2)]) => [2, 2];
         "unslice" Real |x| x.unslice([2], &[by(1, 1, 1)]) => [0];
+        "unslice" Real |x| x.diag()        => [3], [2, 2], [1], [0];
+        "pad"  Real |x| x.pad(&[], 2.0)    => [];
+        "pad"  Real |x| x.pad(&[(1, 2)], 0.0) => [3], [0];
+        "pad"  Real |x| x.pad(&[(0, 1), (2, 0)], 1.5) => [2, 2], [0, 2], [2, 0];
+        "pad"  Real |x| x.pad(&[(1, 1)], f64::INFINITY).recip() => [3];
+        "flip" Real |x| x.flip(0)          => [3], [2, 2], [0];
+        "flip" Real |x| x.flip([-1, 0])    => [2, 3], [2, 1, 3], [2, 0];
+        "flip" Real |x| x * x.flip([0])    => [3];
+        "roll" Real |x| x.roll(0, 1)       => [3], [3, 2], [0];
+        "roll" Real |x| x.roll(-1, -4)     => [3], [2, 3];
+        "tril" Real |x| x.tril(0)          => [3, 3], [2, 3], [3, 2], [2, 2, 2], [0, 2];
+        "tril" Real |x| x.tril(-1)         => [3, 3];
+        "triu" Real |x| x.triu(0)          => [3, 3], [2, 3], [3, 2], [2, 2, 2], [2, 0];
+        "triu" Real |x| x.triu(1)          => [3, 3];
+        "concat" Real |x| x.tape().concat(&[x], 0)              => [2], [2, 2];
+        "concat" Real |x| x.tape().concat(&[x, x * x, x], -1)   => [2], [2, 1];
+        "concat" Real |x, y| x.tape().concat(&[x, y], 0)        => [2] [3], [1, 2] [2, 2], [0, 2] [1, 2];
+        "concat" Real |x, y, z| x.tape().concat(&[x, y, z], -1) => [2, 1] [2, 2] [2, 0], [2, 1, 1] [2, 1, 2] [2, 1, 1];
+        "concat" Real |x, y| x.tape().stack(&[x, y], 0)         => [] [], [2] [2], [2, 2] [2, 2], [0] [0];
+        "concat" Real |x, y| x.tape().stack(&[x, y, x], -1)     => [] [], [2] [2], [2, 2] [2, 2];
+        "unfold" Real |x| x.unfold(0, window(2, 1, 1))          => [4], [3, 2], [2], [1], [0, 2];
+        "unfold" Real |x| x.unfold(-1, window(2, 2, 2))         => [6], [2, 5];
+        "unfold" Real |x, w| x.conv1d(w, Conv::default())       => [1, 1, 4] [1, 1, 2], [2, 2, 3] [3, 2, 2], [0, 1, 2] [1, 1, 2];
+        "unfold" Real |x, w| x.conv1d(w, Conv::default().stride(2).padding(2).dilation(2)) => [1, 1, 4] [2, 1, 3];
+        "unfold" Real |x, w| x.conv2d(w, Conv::default())       => [2, 1, 3, 3] [1, 1, 2, 2], [1, 2, 2, 3] [2, 2, 1, 2];
+        "unfold" Real |x, w| x.conv2d(w, Conv::default().stride([2, 1]).padding([0, 1]).dilation([1, 2])) => [1, 1, 4, 3] [1, 1, 2, 2];
+        "unfold" Real |x, w| x.conv2d(w, Conv::default().groups(2)) => [2, 2, 2, 2] [4, 1, 2, 1];
+        "unfold" Real |x| x.max_pool2d(2)                       => [1, 1, 4, 4], [1, 2, 3, 2];
+        "unfold" Real |x| x.max_pool2d(Pool::new([3, 2]).stride(1).padding(1)) => [1, 1, 3, 3];
+        "unfold" Real |x| x.avg_pool2d(Pool::new(2).stride([1, 2]))            => [1, 1, 3, 4], [2, 1, 2, 2];
+        "fold" Real |x| x.fold(0, window(2, 1, 1), 4)           => [3, 2], [3, 2, 2];
+        "fold" Real |x| x.fold(-1, window(2, 2, 2), 6)          => [2, 2];
+        "fold" Real |x, w| x.conv_transpose2d(w, Conv::default())                      => [1, 1, 2, 2] [1, 1, 2, 2], [2, 1, 1, 2] [1, 2, 2, 1];
+        "fold" Real |x, w| x.conv_transpose2d(w, Conv::default().stride(2).padding(1)) => [1, 2, 2, 2] [2, 1, 3, 3];
+        "fold" Real |x, w| x.conv_transpose2d(w, Conv::default().dilation(2).groups(2)) => [1, 2, 1, 2] [2, 2, 2, 1];
 
         // Picking.
         "index_select" Real |x| x.index_select(0, &[2, 0, 2]) => [3], [3, 2];
@@ -348,9 +407,20 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "index_select" Real |x| x.sort(-1) => [2, 3], [2, 1, 4];
         "index_select" Real |x| x.topk(2)  => [3], [2, 3], [2, 2, 4];
         "index_select" Real |x| x.cross_entropy([2, 0]) => [2, 3];
-        "index_add" Real |x| x.index_add(0, &[2, 0, 2], 4)    => [3], [3, 2];
-        "index_add" Real |x| x.index_add(-1, &[1, 1], 3)      => [2, 2];
-        "index_add" Real |x| x.index_add(0, &[], 2)           => [0], [0, 2];
+        "index_select" Real |x| x.take(index([2, 2], &[0, 5, 5, 2]))      => [2, 3], [6];
+        "index_select" Real |x| x.embedding(index([2, 2], &[0, 1, 1, 2])) => [3, 2];
+        "index_add" Real |x, s| x.index_add(0, &[2, 0, 2], s)  => [4] [3], [3, 2] [3, 2];
+        "index_add" Real |x, s| x.index_add(-1, &[1, 1], s)    => [2, 3] [2, 2];
+        "index_add" Real |x, s| x.index_add(0, &[], s)         => [2] [0], [0, 2] [0, 2];
+        "gather" Real |x| x.gather(0, [2, 0, 2, 2])            => [3];
+        "gather" Real |x| x.gather(-1, index([2, 2], &[0, 0, 2, 1]))  => [2, 3], [3, 3];
+        "gather" Real |x| x.gather(0, index([3, 1], &[1, 0, 1]))      => [2, 2], [2, 1];
+        "gather" Real |x| x.gather(0, index([0, 2], &[]))             => [2, 2], [0, 2];
+        "scatter_add" Real |x, s| x.scatter_add(0, [2, 0, 2, 2], s)   => [3] [4];
+        "scatter_add" Real |x, s| x.scatter_add(-1, index([2, 2], &[0, 0, 2, 1]), s) => [2, 3] [2, 2], [3, 3] [2, 2];
+        "scatter_add" Real |x, s| x.scatter(0, [2, 0, 2, 2], s)       => [3] [4];
+        "scatter_add" Real |x, s| x.scatter(-1, index([2, 2], &[0, 0, 2, 1]), s)     => [2, 3] [2, 2], [3, 3] [2, 2];
+        "scatter_add" Real |x, s| x.scatter(0, [], s)                 => [2] [0], [0] [0];
 
         // Linear algebra.
         "matmul" Real |x, y| x.matmul(y)   => [2, 3] [3, 2], [1, 1] [1, 1], [1, 3] [3, 1], [2, 0] [0, 2], [0, 2] [2, 3];

@@ -117,7 +117,8 @@ macro_rules! each_operation {
             minimum clamp_min clamp_max where_ lt le gt ge eq ne sign floor ceil round
             trunc detach sum mean max min sum_to norm cumsum
             logsumexp softmax log_softmax expand reshape permute slice unslice
-            index_select index_add matmul
+            pad flip roll tril triu concat unfold fold index_select index_add gather
+            scatter_add matmul
         ] $($($argument)+)? }
     };
 }

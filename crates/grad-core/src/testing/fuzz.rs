@@ -307,7 +307,7 @@ impl<'t, T: TensorLike> Program<'t, T> {
             }
             55 => x.unslice(self.shape(x), &self.slices(x)),
             56 | 57 => x.index_select(self.axis(x), &self.index()),
-            58 => x.index_add(self.axis(x), &self.index(), self.place()),
+            58 => x.index_add(self.axis(x), &self.index(), y),
             59 | 60 => x.matmul(y),
             61 => x.matmul(x.transpose(-1, -2)),
             62 => x.full_like(number),
