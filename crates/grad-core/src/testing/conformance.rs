@@ -8,10 +8,8 @@
 /// name in front is that of the module, for more than one in a file.
 ///
 /// ```
-/// use grad_core::testing::Reference;
-///
-/// grad_core::conformance!(Reference, Reference::from(0.0));
-/// grad_core::conformance!(second: Reference, Reference::from(0.0));
+/// grad_core::conformance!(grad_core::testing::Reference, 0.0.into());
+/// grad_core::conformance!(second: grad_core::testing::Reference, 0.0.into());
 /// ```
 ///
 /// Optional methods that the backend leaves out are reported (`cargo test -- --show-output`), and
