@@ -137,7 +137,10 @@ impl<A: Element> TensorLike for NdTensor<A> {
             (if x < A::ZERO { A::ZERO } else { x }) + (-x.abs()).exp().ln_1p()
         })
     }
+    fn softmax(&self, axis: usize) -> Result<A> { self.softmaxed(axis) }
+    fn log_softmax(&self, axis: usize) -> Result<A> { self.log_softmaxed(axis) }
     fn cumsum(&self, axis: usize) -> Result<A> { self.running_sum(axis) }
+    fn reverse_cumsum(&self, axis: usize) -> Result<A> { self.reverse_running_sum(axis) }
     fn sum_to(&self, shape: &[usize]) -> Result<A> { self.summed_to(shape) }
     fn accumulate(self, rhs: &Self) -> Result<A> { self.add_into(rhs) }
 
