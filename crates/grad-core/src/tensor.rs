@@ -1,4 +1,4 @@
-//! `TensorLike`: what the engine needs of a tensor, and the smallest tensor there is, `f64`.
+//! `TensorLike`: what the engine needs of a tensor.
 //!
 //! Implement the required methods and everything works; override provided ones where your library
 //! is faster or more accurate; implement the optional ones you have. The conformance tests compare
