@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::testing::compare::{Failure, Verdict, is_unsupported};
 use crate::testing::random::Random;
 use crate::testing::reference::Reference;
-use crate::{Error, ErrorKind, Shape, Slice, Tape, TensorLike, Var};
+use crate::{Conv, Error, ErrorKind, Index, Pool, Shape, Slice, Tape, TensorLike, Var, Window};
 
 /// Runs the programs of these seeds; fails if one panics.
 ///
@@ -57,6 +57,12 @@ fn run<T: TensorLike>(model: &T, seed: u64) -> Result<Vec<String>, Failure> {
         let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("(no text)");
         Failure::new(format!("the program of seed {seed} panicked: {text}"))
     })
+}
+
+/// The elements as one image of one row.
+fn row<T: TensorLike>(x: Var<'_, T>) -> Var<'_, T> {
+    let n = x.shape().ok().and_then(|shape| shape.n_elements()).unwrap_or(0);
+    x.reshape([1, 1, 1, n])
 }
 
 struct Program<'t, T: TensorLike> {
@@ -239,11 +245,47 @@ impl<'t, T: TensorLike> Program<'t, T> {
         (0..self.random.below(5)).map(|_| self.place()).collect()
     }
 
+    /// For what multiplies the size of a tensor.
+    fn few(&mut self) -> usize {
+        self.random.choose(&[0, 1, 1, 1, 2, 2, 3, usize::MAX])
+    }
+
+    /// Widths of padding, along one axis, or too large.
+    fn widths(&mut self, x: Var<'t, T>) -> Vec<(usize, usize)> {
+        let rank = x.shape().map_or(0, |shape| shape.rank());
+        let axis = self.random.below(rank + 1);
+        (0..rank).map(|i| if i == axis { (self.place(), self.place()) } else { (0, 0) }).collect()
+    }
+
+    /// An index shaped like `y`, or not.
+    fn index_like(&mut self, y: Var<'t, T>) -> Index {
+        let shape = y.shape().unwrap_or_default();
+        let places = if self.often(7) { &[0, 0, 1][..] } else { &[0, 1, 2, usize::MAX] };
+        let n = shape.n_elements().unwrap_or(0);
+        let data: Vec<usize> = (0..n).map(|_| self.random.choose(places)).collect();
+        match self.often(7) {
+            true => Index::new(shape, data).unwrap_or_else(|_| [0].into()),
+            false => self.index().into(),
+        }
+    }
+
+    fn window(&mut self) -> Window {
+        let mut small = || if self.often(7) { 1 + self.random.below(2) } else { self.few() };
+        Window { size: small(), step: small(), dilation: small() }
+    }
+
+    fn conv(&mut self) -> Conv<2> {
+        let (x, y) = (self.window(), self.window());
+        let conv = Conv::default().stride([x.step, y.step]).dilation([x.dilation, y.dilation]);
+        let padding = if self.often(4) { [0, 0] } else { [self.few(), self.few()] };
+        conv.padding(padding).groups(if self.often(7) { 1 } else { self.few() })
+    }
+
     /// One operation.
     fn step(&mut self) -> Var<'t, T> {
         let (x, y, z) = (self.any(), self.any(), self.any());
         let number = self.random.choose(VALUES);
-        match self.random.below(64) {
+        match self.random.below(96) {
             0 => x + y,
             1 => x - y,
             2 => x * y,
@@ -300,10 +342,49 @@ impl<'t, T: TensorLike> Program<'t, T> {
             }
             55 => x.unslice(self.shape(x), &self.slices(x)),
             56 | 57 => x.index_select(self.axis(x), &self.index()),
-            58 => x.index_add(self.axis(x), &self.index(), self.place()),
+            58 => x.index_add(self.axis(x), &self.index(), y),
             59 | 60 => x.matmul(y),
             61 => x.matmul(x.transpose(-1, -2)),
             62 => x.full_like(number),
+            63 => x.pad(&self.widths(x), number),
+            64 => x.flip(&self.axes(x)[..]),
+            65 => x.roll(self.axis(x), self.random.choose(&[-1, 0, 1, 5, isize::MIN, isize::MAX])),
+            66 => x.squeeze(self.axis(x)),
+            67 => x.unsqueeze(self.axis(x)),
+            68 => x.tile(&[self.few(), self.few()]),
+            69 => x.repeat_interleave(self.axis(x), self.few()),
+            70 => x.tril(self.random.choose(&[-1, 0, 1, isize::MIN, isize::MAX])),
+            71 => x.triu(self.random.choose(&[-1, 0, 1, isize::MIN, isize::MAX])),
+            72 => x.diagonal(),
+            73 => x.diagonal().diag(),
+            74 => x.trace(),
+            75 => self.tape.concat(&[x, y, z], self.axis(x)),
+            76 => self.tape.concat(&[x, x, x][self.random.below(4)..], self.axis(x)),
+            77 => self.tape.stack(&[x, y], self.axis(x)),
+            78 => {
+                let parts = x.split(self.axis(x), &self.index());
+                parts.first().copied().unwrap_or(x)
+            }
+            79 | 80 => x.gather(self.axis(x), self.index_like(y)),
+            81 | 82 => x.scatter_add(self.axis(x), self.index_like(y), y),
+            83 | 84 => x.scatter(self.axis(x), self.index_like(y), y),
+            85 => x.take(self.index()),
+            86 => x.embedding(self.index()),
+            87 | 88 => x.unfold(self.axis(x), self.window()),
+            89 => {
+                let (axis, window) = (self.axis(x), self.window());
+                x.unfold(axis, window).fold(axis, window, self.place())
+            }
+            90 => x.fold(self.axis(x), self.window(), self.place()),
+            91 => x.conv2d(y, self.conv()),
+            92 => x.conv_transpose2d(y, self.conv()),
+            93 => row(x).conv2d(row(y), self.conv()),
+            94 => row(x).conv_transpose2d(row(y), self.conv()),
+            95 => {
+                let pool = Pool::new([self.place(), self.place()]).stride([self.few(), self.few()]);
+                let pool = pool.padding([self.few(), self.few()]);
+                if self.often(4) { row(x).max_pool2d(pool) } else { x.avg_pool2d(pool) }
+            }
             _ => x + x * y,
         }
     }
