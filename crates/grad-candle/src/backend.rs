@@ -1,7 +1,7 @@
 //! `TensorLike` for `CandleTensor`: which function serves which method.
 
 use candle_core::Tensor;
-use grad_core::extend::{Slice, TensorLike, stretched_axes};
+use grad_core::extend::{Index, Slice, TensorLike, Window, stretched_axes};
 
 use crate::error::{CandleError, Result};
 use crate::tensor::{CandleTensor, dtype_of};
@@ -71,4 +71,11 @@ impl TensorLike for CandleTensor {
     fn unslice(&self, shape: &[usize], slices: &[Slice]) -> Result<Self> { wrap(movement::unslice(&self.0, shape, slices)) }
     fn index_select(&self, axis: usize, index: &[usize]) -> Result<Self> { wrap(movement::index_select(&self.0, axis, index)) }
     fn index_add(&self, axis: usize, index: &[usize], size: usize) -> Result<Self> { wrap(movement::index_add(&self.0, axis, index, size)) }
+    fn gather(&self, axis: usize, index: &Index) -> Result<Self> { wrap(movement::gather(&self.0, axis, index)) }
+    fn scatter_add(&self, axis: usize, index: &Index, shape: &[usize]) -> Result<Self> { wrap(movement::scatter_add(&self.0, axis, index, shape)) }
+    fn concat(&self, others: &[&Self], axis: usize) -> Result<Self> {
+        wrap(movement::concat(&self.0, &others.iter().map(|other| &other.0).collect::<Vec<_>>(), axis))
+    }
+    fn unfold(&self, axis: usize, window: Window) -> Result<Self> { wrap(movement::unfold(&self.0, axis, window)) }
+    fn fold(&self, axis: usize, window: Window, n: usize) -> Result<Self> { wrap(movement::fold(&self.0, axis, window, n)) }
 }

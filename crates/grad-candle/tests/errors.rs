@@ -4,14 +4,23 @@ use std::error::Error;
 
 use grad_candle::candle_core::{self, DType, Device, Tensor};
 use grad_candle::{CandleError, CandleTensor};
-use grad_core::{ErrorKind, Slice, TensorLike};
+use grad_core::{ErrorKind, Index, Slice, TensorLike, Window};
 
 fn ones(shape: &[usize], dtype: DType) -> CandleTensor {
     Tensor::ones(shape, dtype, &Device::Cpu).expect("small tensors fit").into()
 }
 
+fn index(shape: &[usize], data: &[usize]) -> Index {
+    Index::new(shape, data).expect("the test gives one number an element")
+}
+
+fn window(size: usize, step: usize, dilation: usize) -> Window {
+    Window { size, step, dilation }
+}
+
 #[test]
 fn arguments_that_do_not_fit_are_errors() {
+    let one = index(&[1, 3], &[0; 3]);
     let x = ones(&[2, 3], DType::F64);
     let huge = 1 << 40;
     let all = [Slice::all(2), Slice::all(3)];
@@ -59,6 +68,27 @@ fn arguments_that_do_not_fit_are_errors() {
         x.index_add(0, &[0, 1], 1),
         x.index_add(0, &[0, 0], 1 << 62),
         ones(&[], DType::F64).index_select(0, &[0]),
+        x.gather(0, &[0].into()),
+        x.gather(2, &one),
+        x.gather(0, &index(&[1, 4], &[0; 4])),
+        x.gather(0, &index(&[1, 1], &[2])),
+        x.scatter_add(0, &one, &[2, 3]),
+        x.scatter_add(0, &index(&[2, 3], &[0, 0, 0, 0, 0, 2]), &[2, 3]),
+        x.scatter_add(0, &index(&[2, 3], &[0; 6]), &[2, 2]),
+        x.scatter_add(0, &index(&[2, 3], &[0; 6]), &[huge, huge]),
+        x.concat(&[&ones(&[3, 2], DType::F64)], 0),
+        x.concat(&[&ones(&[3], DType::F64)], 0),
+        x.concat(&[&ones(&[2, 3], DType::F32)], 0),
+        x.concat(&[&x], 2),
+        x.unfold(2, window(1, 1, 1)),
+        x.unfold(0, window(0, 1, 1)),
+        x.unfold(0, window(1, 0, 1)),
+        x.unfold(0, window(1, 1, 0)),
+        x.unfold(0, window(huge, 1, huge)),
+        x.fold(0, window(3, 1, 1), 3),
+        x.fold(1, window(3, 1, 1), 3),
+        ones(&[], DType::F64).fold(0, window(1, 1, 1), 1),
+        x.fold(0, window(3, 1, 1), huge),
     ];
     for (i, result) in results.iter().enumerate() {
         assert!(result.is_err(), "case {i} gave {result:?}");
@@ -97,6 +127,8 @@ fn arithmetic_with_integers_is_an_error() {
             x.mean(&[0]),
             x.matmul(&x),
             x.index_add(0, &[0, 0], 1),
+            x.scatter_add(0, &index(&[2, 2], &[0; 4]), &[2, 2]),
+            x.fold(0, window(2, 1, 1), 3),
         ];
         for (i, result) in results.iter().enumerate() {
             assert!(result.is_err(), "case {i} gave {result:?}");

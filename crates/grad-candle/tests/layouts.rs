@@ -1,7 +1,7 @@
 //! A result depends on the elements, not on how they lie in memory.
 
 use grad_candle::{CandleError, CandleTensor};
-use grad_core::{Slice, TensorLike};
+use grad_core::{Index, Slice, TensorLike, Window};
 use proptest::prelude::*;
 
 type Result<T = ()> = std::result::Result<T, CandleError>;
@@ -58,6 +58,14 @@ fn tensors() -> impl Strategy<Value = CandleTensor> {
     })
 }
 
+const PAIRS: Window = Window { size: 2, step: 1, dilation: 1 };
+
+/// An index of the shape of `x` that says 0 everywhere.
+fn zeros(x: &CandleTensor) -> Index {
+    let n: usize = x.shape().iter().product();
+    Index::new(x.shape(), vec![0; n]).expect("one number an element")
+}
+
 fn packed(x: &CandleTensor) -> Result<CandleTensor> {
     x.from_host(x.shape(), &x.to_host()?)
 }
@@ -109,6 +117,11 @@ proptest! {
             Box::new(|x| x.full(&[2, 2], 1.0)?.matmul(&x.matmul(&x.full(&[last, 2], 1.0)?)?)),
             Box::new(|x| x.index_select(0, &[0, 0])),
             Box::new(|x| x.index_add(0, &vec![1; x.shape().first().copied().unwrap_or(0)], 2)),
+            Box::new(|x| x.gather(0, &zeros(x))),
+            Box::new(|x| x.scatter_add(0, &zeros(x), x.shape())),
+            Box::new(|x| x.concat(&[x, x], 0)),
+            Box::new(|x| x.unfold(0, PAIRS)),
+            Box::new(|x| x.unfold(0, PAIRS)?.fold(0, PAIRS, x.shape()[0])),
         ];
         let same = packed(&x)?;
         for (i, f) in fs.iter().enumerate() {
