@@ -1,7 +1,7 @@
 //! `TensorLike` for `CandleTensor`: which function serves which method.
 
 use candle_core::Tensor;
-use grad_core::extend::{Index, Slice, TensorLike, Window, stretched_axes};
+use grad_core::extend::{DType, Index, Slice, TensorLike, Window, stretched_axes};
 
 use crate::error::{CandleError, Result};
 use crate::tensor::{CandleTensor, dtype_of};
@@ -20,7 +20,7 @@ impl TensorLike for CandleTensor {
     type Error = CandleError;
 
     #[inline] fn shape(&self) -> &[usize] { self.0.dims() }
-    #[inline] fn dtype(&self) -> grad_core::DType { dtype_of(&self.0) }
+    #[inline] fn dtype(&self) -> DType { dtype_of(&self.0) }
     fn full(&self, shape: &[usize], value: f64) -> Result<Self> { wrap(tensor::full(&self.0, shape, value)) }
     fn from_host(&self, shape: &[usize], data: &[f64]) -> Result<Self> { wrap(tensor::from_host(&self.0, shape, data)) }
     fn to_host(&self) -> Result<Vec<f64>> { tensor::to_host(&self.0) }

@@ -591,6 +591,32 @@ impl<'t, T: TensorLike> Gradients<'t, T> {
         std::ptr::eq(self.tape, x.tape).then(|| self.by_node[at].1)
     }
 
+    /// The derivatives with respect to `wrt`, in its form; zeros where the output does not depend
+    /// on it.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let (x, y) = (tape.var(2.0), tape.var(3.0));
+    /// let [dx, dy] = tape.gradients(x * y)?.of([x, y]);
+    /// assert_eq!((dx.item()?, dy.item()?), (3.0, 2.0));
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A handle that is void or of another tape gives a void one.
+    #[track_caller]
+    pub fn of<W: Wrt<'t, T>>(&self, wrt: W) -> W::Each<Var<'t, T>> {
+        let mut derivatives = Vec::with_capacity(wrt.handles().len());
+        for &x in wrt.handles() {
+            derivatives.push(match (self.get(x), self.tape.check("gradients", x)) {
+                (Some(derivative), _) => derivative,
+                (None, Ok(())) => x.zeros_like(),
+                (None, Err(error)) => self.tape.void_error(error),
+            });
+        }
+        W::each(derivatives)
+    }
+
     /// Every node that the output depends on with its derivative, in recording order.
     pub fn iter(&self) -> impl Iterator<Item = (Var<'t, T>, Var<'t, T>)> + '_ {
         self.by_node.iter().map(|&(id, derivative)| (Var { tape: self.tape, id }, derivative))

@@ -1,4 +1,7 @@
 //! `f64` as a tensor: 0-d only. The smallest backend, for documentation, tests and scalar programs.
+//!
+//! Where `TensorLike` is imported, its methods come before those of `f64` on *references*: write
+//! `f64::abs(*x)` for `x: &f64`.
 
 use std::fmt;
 
@@ -106,6 +109,26 @@ impl TensorLike for f64 {
     #[inline] fn scale(&self, by: f64) -> Result<f64, ScalarError> { Ok(self * by) }
     #[inline] fn shift(&self, by: f64) -> Result<f64, ScalarError> { Ok(self + by) }
     fn powi(&self, exponent: i32) -> Result<f64, ScalarError> { Ok(f64::powi(*self, exponent)) }
+    fn expm1(&self) -> Result<f64, ScalarError> { Ok(f64::exp_m1(*self)) }
+    fn exp2(&self) -> Result<f64, ScalarError> { Ok(f64::exp2(*self)) }
+    fn log2(&self) -> Result<f64, ScalarError> { Ok(f64::log2(*self)) }
+    fn log10(&self) -> Result<f64, ScalarError> { Ok(f64::log10(*self)) }
+    fn log1p(&self) -> Result<f64, ScalarError> { Ok(f64::ln_1p(*self)) }
+    fn tan(&self) -> Result<f64, ScalarError> { Ok(f64::tan(*self)) }
+    fn asin(&self) -> Result<f64, ScalarError> { Ok(f64::asin(*self)) }
+    fn acos(&self) -> Result<f64, ScalarError> { Ok(f64::acos(*self)) }
+    fn atan(&self) -> Result<f64, ScalarError> { Ok(f64::atan(*self)) }
+    fn sinh(&self) -> Result<f64, ScalarError> { Ok(f64::sinh(*self)) }
+    fn cosh(&self) -> Result<f64, ScalarError> { Ok(f64::cosh(*self)) }
+    fn asinh(&self) -> Result<f64, ScalarError> { Ok(libm::asinh(*self)) }
+    fn acosh(&self) -> Result<f64, ScalarError> { Ok(libm::acosh(*self)) }
+    fn atanh(&self) -> Result<f64, ScalarError> { Ok(libm::atanh(*self)) }
+    fn erf(&self) -> Result<f64, ScalarError> { Ok(libm::erf(*self)) }
+    fn floor(&self) -> Result<f64, ScalarError> { Ok(f64::floor(*self)) }
+    fn ceil(&self) -> Result<f64, ScalarError> { Ok(f64::ceil(*self)) }
+    fn round(&self) -> Result<f64, ScalarError> { Ok(f64::round_ties_even(*self)) }
+    fn trunc(&self) -> Result<f64, ScalarError> { Ok(f64::trunc(*self)) }
+    fn atan2(&self, x: &f64) -> Result<f64, ScalarError> { Ok(f64::atan2(*self, *x)) }
     #[inline] fn mul_or_zero(&self, p: &f64) -> Result<f64, ScalarError> { Ok(if *self == 0.0 { 0.0 } else { self * p }) }
     #[inline] fn sum_to(&self, shape: &[usize]) -> Result<f64, ScalarError> { scalar(*self, shape) }
 }

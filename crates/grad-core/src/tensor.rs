@@ -351,14 +351,14 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
     /// `eˣ / Σ eˣ` along an axis; no intermediate overflows, and where elements are infinite, those
     /// that equal the largest share the sum of 1.
     fn softmax(&self, axis: usize) -> Result<Self, Self::Error> {
-        let e = below_max(self, axis)?.exp()?;
-        e.div(&over_axis(&e, axis, |e| e.sum(&[axis]))?)
+        let e = below_max(self, &[axis])?.exp()?;
+        e.div(&keeping(&[axis], &e, e.sum(&[axis])?)?)
     }
 
     /// `ln softmax`, without taking the logarithm of a number that has become 0.
     fn log_softmax(&self, axis: usize) -> Result<Self, Self::Error> {
-        let x = below_max(self, axis)?;
-        x.sub(&over_axis(&x.exp()?, axis, |e| e.sum(&[axis]))?.ln()?)
+        let x = below_max(self, &[axis])?;
+        x.sub(&keeping(&[axis], &x, x.exp()?.sum(&[axis])?)?.ln()?)
     }
 
     /// The sums of the first 1, 2, … elements along an axis.
@@ -371,6 +371,22 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
         for block in data.chunks_mut((n * inner).max(1)) {
             for at in inner..block.len() {
                 block[at] += block[at - inner];
+            }
+        }
+        self.from_host(self.shape(), &data)
+    }
+
+    /// The sums of the last n, n − 1, … elements along an axis: the transpose of
+    /// [`TensorLike::cumsum`].
+    fn reverse_cumsum(&self, axis: usize) -> Result<Self, Self::Error> {
+        let Some(&n) = self.shape().get(axis) else {
+            return self.sum(&[axis]); // The backend's own error for an axis that does not exist.
+        };
+        let inner: usize = self.shape().iter().skip(axis + 1).product();
+        let mut data = self.to_host()?;
+        for block in data.chunks_mut((n * inner).max(1)) {
+            for at in (0..block.len().saturating_sub(inner)).rev() {
+                block[at] += block[at + inner];
             }
         }
         self.from_host(self.shape(), &data)
@@ -486,22 +502,18 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
     }
 }
 
-/// `x` minus its largest element along an axis; 0 where it is the largest, even if infinite.
-fn below_max<T: TensorLike>(x: &T, axis: usize) -> Result<T, T::Error> {
-    if x.shape().get(axis) == Some(&0) {
+/// `x` minus its largest element over `axes`; 0 where it is the largest, even if infinite.
+pub(crate) fn below_max<T: TensorLike>(x: &T, axes: &[usize]) -> Result<T, T::Error> {
+    if x.shape().contains(&0) {
         return Ok(x.clone()); // Nothing has no largest element, and needs none.
     }
-    let max = over_axis(x, axis, |x| x.max(&[axis]))?;
+    let max = keeping(axes, x, x.max(axes)?)?;
     x.eq(&max)?.select(&x.scalar(0.0)?, &x.sub(&max)?)
 }
 
-/// A reduction over one axis that keeps the axis.
-fn over_axis<T: TensorLike>(
-    x: &T,
-    axis: usize,
-    reduce: impl Fn(&T) -> Result<T, T::Error>,
-) -> Result<T, T::Error> {
-    reduce(x)?.reshape(&Shape::from(x.shape()).keeping(&[axis]))
+/// `reduced`, a reduction of `x` over `axes`, with these as axes of size 1.
+pub(crate) fn keeping<T: TensorLike>(axes: &[usize], x: &T, reduced: T) -> Result<T, T::Error> {
+    reduced.reshape(&Shape::from(x.shape()).keeping(axes))
 }
 
 /// The error of an optional method that backend `T` leaves out.

@@ -126,6 +126,33 @@ impl<'t, T: TensorLike> Var<'t, T> {
         self
     }
 
+    /// A constant of the dtype and on the device of this handle, from row-major data of the host:
+    /// how code that is generic over the tensor brings in numbers.
+    ///
+    /// ```
+    /// let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(2.0);
+    /// assert_eq!((x * x.new_constant([], &[3.0])).item()?, 6.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::ShapeMismatch`] if `data` does not fill the shape.
+    #[track_caller]
+    pub fn new_constant(self, shape: impl Into<Shape>, data: &[f64]) -> Self {
+        let shape = shape.into();
+        let Ok(model) = self.value() else { return self };
+        if shape.n_elements() != Some(data.len()) {
+            let rule = "have different numbers of elements";
+            let kind = ErrorKind::ShapeMismatch { left: shape, right: data.len().into(), rule };
+            return self.tape.fail("new_constant", kind);
+        }
+        match model.from_host(&shape, data) {
+            Ok(value) => self.tape.constant_value(value),
+            Err(error) => self.tape.fail("new_constant", backend(error)),
+        }
+    }
+
     #[track_caller]
     fn error(self, op: &'static str, kind: ErrorKind) -> Error {
         Error::new(op, kind, std::panic::Location::caller())

@@ -1,6 +1,5 @@
 //! The program of the original: a gradient, and a gradient through that gradient.
 
-use anyhow::Context;
 use grad_core::{Tape, TensorLike, Var};
 
 /// Records the program and gives the derivatives of `L1` with respect to `a` and `b`.
@@ -14,13 +13,8 @@ pub(crate) fn record<'t, T: TensorLike>(
     let b = tape.named_var(model.from_host(&[4], &[0.0850, 0.3296, 0.9888, 0.6494])?, "b");
 
     let l0 = ((a + b) * b).sum().named("L0");
-    let g0 = tape.gradients(l0)?;
-    let da = g0.get(a).context("L0 does not depend on a")?;
-    let db = g0.get(b).context("L0 does not depend on b")?;
+    let [da, db] = tape.gradients(l0)?.of([a, b]);
 
     let l1 = (da * da + db * db).sum().named("L1");
-    let g1 = tape.gradients(l1)?;
-    let da = g1.get(a).context("L1 does not depend on a")?;
-    let db = g1.get(b).context("L1 does not depend on b")?;
-    Ok([da, db])
+    Ok(tape.gradients(l1)?.of([a, b]))
 }

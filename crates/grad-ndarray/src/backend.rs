@@ -1,8 +1,6 @@
 //! `TensorLike` for `NdTensor`: which kernel, with which formula.
 
-use grad_core::extend::n_elements;
-use grad_core::extend::{Index, Window};
-use grad_core::{DType, Shape, Slice, TensorLike};
+use grad_core::extend::{DType, Index, Shape, Slice, TensorLike, Window, n_elements};
 
 use crate::element::Element;
 use crate::error::NdError;

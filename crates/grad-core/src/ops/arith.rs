@@ -1,4 +1,4 @@
-//! Arithmetic: sums, products, quotients and powers. All binary operations broadcast.
+//! Arithmetic: sums, products and quotients. All binary operations broadcast.
 
 use crate::op::{ByPartial, Elementwise, Primal, infix};
 use crate::tensor::TensorLike;
@@ -98,9 +98,31 @@ impl<T: TensorLike> Elementwise<T> for MulOrZero {
         x[0].mul_or_zero(x[1])
     }
 
-    // Bilinear, and never a selection on x: that would lose d/dx at x = 0.
+    // Bilinear, and never a selection on x: that would lose d/dx at x = 0. Where p is infinite, its
+    // tangent may be so too: there the zero of x must count as well.
     fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.x(1 - arg))
+        match arg {
+            0 => c.mul_or_zero(p.x(1)),
+            _ => c.mul_or_zero_both(p.x(0)),
+        }
+    }
+}
+
+/// The product, but 0 where either factor is 0: what [`MulOrZero`] makes of a change of `p`.
+#[derive(Clone, Copy)]
+struct MulOrZeroBoth;
+
+impl<T: TensorLike> Elementwise<T> for MulOrZeroBoth {
+    const NAME: &'static str = "mul_or_zero_both";
+    const ARITY: usize = 2;
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        let zero = x[0].scalar(0.0)?;
+        x[1].eq(&zero)?.select(&zero, &x[0].mul_or_zero(x[1])?)
+    }
+
+    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c.mul_or_zero_both(p.x(1 - arg))
     }
 }
 
@@ -173,53 +195,7 @@ impl<T: TensorLike> Elementwise<T> for Recip {
     }
 
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        -c.mul_or_zero(p.y() * p.y())
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Powf(f64);
-
-impl<T: TensorLike> Elementwise<T> for Powf {
-    const NAME: &'static str = "powf";
-
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].powf(self.0)
-    }
-
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        // x⁰ is the constant 1, also at 0, where 0 · x⁻¹ would be NaN.
-        match self.0 {
-            0.0 => c.zeros_like(),
-            n => c.mul_or_zero(p.x(0).powf(n - 1.0) * n),
-        }
-    }
-
-    fn format(&self, x: &[&str]) -> String {
-        format!("{}.powf({})", x[0], self.0)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Powi(i32);
-
-impl<T: TensorLike> Elementwise<T> for Powi {
-    const NAME: &'static str = "powi";
-
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].powi(self.0)
-    }
-
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        match self.0 {
-            0 => c.zeros_like(),
-            i32::MIN => c.mul_or_zero(p.y() / p.x(0) * f64::from(i32::MIN)),
-            n => c.mul_or_zero(p.x(0).powi(n - 1) * f64::from(n)),
-        }
-    }
-
-    fn format(&self, x: &[&str]) -> String {
-        format!("{}.powi({})", x[0], self.0)
+        -c.mul_or_zero(p.y().square())
     }
 }
 
@@ -338,7 +314,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Shapes: `x`, `p` → their broadcast.
     ///
     /// ```math
-    /// x̄ = mul_or_zero(ȳ, p),   p̄ = mul_or_zero(ȳ, x)
+    /// x̄ = mul_or_zero(ȳ, p),   p̄ = mul_or_zero(ȳ, x), and 0 where x = 0
     /// ```
     ///
     /// # Errors
@@ -357,6 +333,12 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[inline]
     pub fn mul_or_zero(self, p: impl Operand<'t, T>) -> Self {
         self.binary(&ByPartial(MulOrZero), p)
+    }
+
+    /// The product `x · p`, but 0 where either is 0.
+    #[track_caller]
+    pub(crate) fn mul_or_zero_both(self, p: Self) -> Self {
+        self.binary(&ByPartial(MulOrZeroBoth), p)
     }
 
     /// The negative `−x`, elementwise; also written `-x`.
@@ -421,6 +403,28 @@ impl<'t, T: TensorLike> Var<'t, T> {
         self.with(ByPartial(Shift(by)))
     }
 
+    /// `mul · x + add` with constant numbers, elementwise: [`Var::scale`], then [`Var::shift`].
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = mul · ȳ,   ẏ = mul · ẋ
+    /// ```
+    ///
+    /// Errors and non-smooth points: none.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(3.0);
+    /// let [dx] = tape.backward(x.affine(2.0, 1.0), [x])?;
+    /// assert_eq!(dx, 2.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn affine(self, mul: f64, add: f64) -> Self {
+        self.scale(mul).shift(add)
+    }
+
     /// The reciprocal `1 / x`, elementwise.
     ///
     /// Shapes: unchanged.
@@ -441,54 +445,5 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     pub fn recip(self) -> Self {
         self.unary(&ByPartial(Recip))
-    }
-
-    /// The power `xᵃ` with a constant exponent, elementwise.
-    ///
-    /// Shapes: unchanged.
-    ///
-    /// ```math
-    /// x̄ = ȳ a xᵃ⁻¹,   ẏ = ẋ a xᵃ⁻¹
-    /// ```
-    ///
-    /// `x⁰` is 1 with derivative 0 everywhere, at 0 and NaN too. Below 0 a fractional exponent gives
-    /// NaN. At 0 with a < 1 the derivative is infinite, but a zero cotangent gives zero.
-    /// Errors: none.
-    /// Source: NIST DLMF §4.7.
-    ///
-    /// ```
-    /// # let tape = grad_core::Tape::<f64>::new();
-    /// let x = tape.var(4.0);
-    /// let [dx] = tape.backward(x.powf(1.5), [x])?;
-    /// assert_eq!(dx, 3.0); // 1.5 √4
-    /// # Ok::<(), grad_core::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn powf(self, exponent: f64) -> Self {
-        self.with(ByPartial(Powf(exponent)))
-    }
-
-    /// The power `xⁿ` with a constant whole exponent, elementwise.
-    ///
-    /// Shapes: unchanged.
-    ///
-    /// ```math
-    /// x̄ = ȳ n xⁿ⁻¹,   ẏ = ẋ n xⁿ⁻¹
-    /// ```
-    ///
-    /// `x⁰` is 1 with derivative 0 everywhere. At 0 with n < 0 value and derivative are infinite,
-    /// but a zero cotangent gives zero. Errors: none.
-    /// Source: NIST DLMF §4.7.
-    ///
-    /// ```
-    /// # let tape = grad_core::Tape::<f64>::new();
-    /// let x = tape.var(-2.0);
-    /// let [dx] = tape.backward(x.powi(3), [x])?;
-    /// assert_eq!(dx, 12.0); // 3 (−2)²
-    /// # Ok::<(), grad_core::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn powi(self, exponent: i32) -> Self {
-        self.with(ByPartial(Powi(exponent)))
     }
 }

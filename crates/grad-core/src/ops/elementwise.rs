@@ -1,8 +1,10 @@
-//! Functions of one argument, applied to each element.
+//! Exponentials, logarithms, the error function and the absolute value.
+
+use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10};
 
 use crate::op::{ByPartial, Elementwise, Primal};
 use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::var::{Operand, Var};
 
 #[derive(Clone, Copy)]
 struct Exp;
@@ -16,6 +18,37 @@ impl<T: TensorLike> Elementwise<T> for Exp {
 
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c.mul_or_zero(p.y())
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Expm1;
+
+impl<T: TensorLike> Elementwise<T> for Expm1 {
+    const NAME: &'static str = "expm1";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].expm1()
+    }
+
+    // Not y + 1, which is 0 where x is far below 0.
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c.mul_or_zero(p.x(0).exp())
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Exp2;
+
+impl<T: TensorLike> Elementwise<T> for Exp2 {
+    const NAME: &'static str = "exp2";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].exp2()
+    }
+
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c.mul_or_zero(p.y() * LN_2)
     }
 }
 
@@ -35,63 +68,106 @@ impl<T: TensorLike> Elementwise<T> for Ln {
 }
 
 #[derive(Clone, Copy)]
-struct Sin;
+struct Log2;
 
-impl<T: TensorLike> Elementwise<T> for Sin {
-    const NAME: &'static str = "sin";
+impl<T: TensorLike> Elementwise<T> for Log2 {
+    const NAME: &'static str = "log2";
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].sin()
+        x[0].log2()
     }
 
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c * p.x(0).cos()
+        c.mul_or_zero((p.x(0) * LN_2).recip())
     }
 }
 
 #[derive(Clone, Copy)]
-struct Cos;
+struct Log10;
 
-impl<T: TensorLike> Elementwise<T> for Cos {
-    const NAME: &'static str = "cos";
+impl<T: TensorLike> Elementwise<T> for Log10 {
+    const NAME: &'static str = "log10";
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].cos()
+        x[0].log10()
     }
 
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        -c * p.x(0).sin()
+        c.mul_or_zero((p.x(0) * LN_10).recip())
     }
 }
 
 #[derive(Clone, Copy)]
-struct Tanh;
+struct Log1p;
 
-impl<T: TensorLike> Elementwise<T> for Tanh {
-    const NAME: &'static str = "tanh";
+impl<T: TensorLike> Elementwise<T> for Log1p {
+    const NAME: &'static str = "log1p";
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].tanh()
+        x[0].log1p()
     }
 
-    // Reuse y: recomputing tanh would double the cost.
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c * (1.0 - p.y() * p.y())
+        c.mul_or_zero((p.x(0) + 1.0).recip())
     }
 }
 
 #[derive(Clone, Copy)]
-struct Sqrt;
+struct LogAddExp;
 
-impl<T: TensorLike> Elementwise<T> for Sqrt {
-    const NAME: &'static str = "sqrt";
+impl<T: TensorLike> Elementwise<T> for LogAddExp {
+    const NAME: &'static str = "logaddexp";
+    const ARITY: usize = 2;
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].sqrt()
+        let tied = x[0].eq(x[1])?;
+        let distance = tied.select(&tied.scalar(0.0)?, &x[0].sub(x[1])?)?.abs()?;
+        x[0].maximum(x[1])?.add(&distance.neg()?.exp()?.log1p()?)
     }
 
+    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        let (this, other) = (p.x(arg), p.x(1 - arg));
+        let difference = this - other;
+        // ∞ − ∞ is NaN, and stands for 0; elsewhere a mask would lose the second derivative.
+        let both_infinite = this.eq(other) * difference.ne(difference);
+        c * both_infinite.where_(0.0, difference).sigmoid()
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Xlogy;
+
+impl<T: TensorLike> Elementwise<T> for Xlogy {
+    const NAME: &'static str = "xlogy";
+    const ARITY: usize = 2;
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        let product = x[0].mul_or_zero(&x[1].ln()?)?;
+        x[1].eq(x[1])?.select(&product, x[1])
+    }
+
+    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        match arg {
+            0 => c.mul_or_zero(p.x(1).ln()),
+            _ => c.mul_or_zero(p.x(0)).mul_or_zero(p.x(1).recip()),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Erf;
+
+impl<T: TensorLike> Elementwise<T> for Erf {
+    const NAME: &'static str = "erf";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].erf()
+    }
+
+    // Beyond ±30 the derivative is 0; bounding x keeps ∞ · 0 out of those that follow.
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.y().recip() * 0.5)
+        let x = p.x(0).clamp(-30.0, 30.0);
+        c * ((-x.square()).exp() * FRAC_2_SQRT_PI)
     }
 }
 
@@ -107,22 +183,6 @@ impl<T: TensorLike> Elementwise<T> for Abs {
 
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         p.x(0).sign().mul_or_zero(c)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Relu;
-
-impl<T: TensorLike> Elementwise<T> for Relu {
-    const NAME: &'static str = "relu";
-
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].relu()
-    }
-
-    // The mask comes first: where it is 0, even an infinite cotangent stops.
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        p.x(0).gt(0.0).mul_or_zero(c)
     }
 }
 
@@ -150,6 +210,53 @@ impl<'t, T: TensorLike> Var<'t, T> {
         self.unary(&ByPartial(Exp))
     }
 
+    /// `eˣ − 1`, elementwise; accurate near 0.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ eˣ,   ẏ = ẋ eˣ
+    /// ```
+    ///
+    /// Non-smooth points: none; where it overflows, a zero cotangent gives zero. Errors: none.
+    /// Source: NIST DLMF §4.7.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(1e-20);
+    /// let y = x.expm1();
+    /// assert_eq!(y.item()?, 1e-20);
+    /// assert_eq!(tape.backward(y, x)?, 1.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn expm1(self) -> Self {
+        self.unary(&ByPartial(Expm1))
+    }
+
+    /// The power of two `2ˣ`, elementwise.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ 2ˣ ln 2,   ẏ = ẋ 2ˣ ln 2
+    /// ```
+    ///
+    /// Non-smooth points: none; where it overflows, a zero cotangent gives zero. Errors: none.
+    /// Source: NIST DLMF §4.7.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(3.0);
+    /// let [dx] = tape.backward(x.exp2(), [x])?;
+    /// assert_eq!(dx, 8.0 * std::f64::consts::LN_2);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn exp2(self) -> Self {
+        self.unary(&ByPartial(Exp2))
+    }
+
     /// The natural logarithm, elementwise.
     ///
     /// Shapes: unchanged.
@@ -174,96 +281,150 @@ impl<'t, T: TensorLike> Var<'t, T> {
         self.unary(&ByPartial(Ln))
     }
 
-    /// The sine of an angle in radians, elementwise.
+    /// The logarithm to base 2, elementwise.
     ///
     /// Shapes: unchanged.
     ///
     /// ```math
-    /// x̄ = ȳ cos x,   ẏ = ẋ cos x
+    /// x̄ = ȳ / (x ln 2),   ẏ = ẋ / (x ln 2)
     /// ```
     ///
-    /// Errors and non-smooth points: none.
-    /// Source: NIST DLMF §4.20.
-    ///
-    /// ```
-    /// # let tape = grad_core::Tape::<f64>::new();
-    /// let x = tape.var(0.0);
-    /// let [dx] = tape.backward(x.sin(), [x])?;
-    /// assert_eq!(dx, 1.0);
-    /// # Ok::<(), grad_core::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn sin(self) -> Self {
-        self.unary(&ByPartial(Sin))
-    }
-
-    /// The cosine of an angle in radians, elementwise.
-    ///
-    /// Shapes: unchanged.
-    ///
-    /// ```math
-    /// x̄ = −ȳ sin x,   ẏ = −ẋ sin x
-    /// ```
-    ///
-    /// Errors and non-smooth points: none.
-    /// Source: NIST DLMF §4.20.
-    ///
-    /// ```
-    /// # let tape = grad_core::Tape::<f64>::new();
-    /// let x = tape.var(0.0);
-    /// let [dx] = tape.backward(x.cos(), [x])?;
-    /// assert_eq!(dx, 0.0);
-    /// # Ok::<(), grad_core::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn cos(self) -> Self {
-        self.unary(&ByPartial(Cos))
-    }
-
-    /// The hyperbolic tangent, elementwise.
-    ///
-    /// Shapes: unchanged.
-    ///
-    /// ```math
-    /// x̄ = ȳ (1 − y²),   ẏ = ẋ (1 − y²)
-    /// ```
-    ///
-    /// Errors and non-smooth points: none.
-    /// Source: NIST DLMF §4.34.
-    ///
-    /// ```
-    /// # let tape = grad_core::Tape::<f64>::new();
-    /// let x = tape.var(0.0);
-    /// let [dx] = tape.backward(x.tanh(), [x])?;
-    /// assert_eq!(dx, 1.0);
-    /// # Ok::<(), grad_core::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn tanh(self) -> Self {
-        self.unary(&ByPartial(Tanh))
-    }
-
-    /// The square root, elementwise.
-    ///
-    /// Shapes: unchanged.
-    ///
-    /// ```math
-    /// x̄ = ȳ / (2 y),   ẏ = ẋ / (2 y)
-    /// ```
-    ///
-    /// At 0: 0 with derivative ∞; below 0: NaN. A zero cotangent gives zero. Errors: none.
+    /// At 0: −∞ with derivative ∞; below 0: NaN. A zero cotangent gives zero. Errors: none.
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
-    /// let x = tape.var(4.0);
-    /// let [dx] = tape.backward(x.sqrt(), [x])?;
+    /// let x = tape.var(0.5);
+    /// let [dx] = tape.backward(x.log2(), [x])?;
+    /// assert_eq!(dx, 2.0 / std::f64::consts::LN_2);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn log2(self) -> Self {
+        self.unary(&ByPartial(Log2))
+    }
+
+    /// The logarithm to base 10, elementwise.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ / (x ln 10),   ẏ = ẋ / (x ln 10)
+    /// ```
+    ///
+    /// At 0: −∞ with derivative ∞; below 0: NaN. A zero cotangent gives zero. Errors: none.
+    /// Source: NIST DLMF §4.7.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(1.0);
+    /// let [dx] = tape.backward(x.log10(), [x])?;
+    /// assert_eq!(dx, 1.0 / std::f64::consts::LN_10);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn log10(self) -> Self {
+        self.unary(&ByPartial(Log10))
+    }
+
+    /// `ln(1 + x)`, elementwise; accurate near 0.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ / (1 + x),   ẏ = ẋ / (1 + x)
+    /// ```
+    ///
+    /// At −1: −∞ with derivative ∞; below −1: NaN. A zero cotangent gives zero. Errors: none.
+    /// Source: NIST DLMF §4.7.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(3.0);
+    /// let [dx] = tape.backward(x.log1p(), [x])?;
     /// assert_eq!(dx, 0.25);
     /// # Ok::<(), grad_core::Error>(())
     /// ```
     #[track_caller]
-    pub fn sqrt(self) -> Self {
-        self.unary(&ByPartial(Sqrt))
+    pub fn log1p(self) -> Self {
+        self.unary(&ByPartial(Log1p))
+    }
+
+    /// `ln(eˣ + eʸ)`, elementwise; no intermediate overflows.
+    ///
+    /// Shapes: `x`, `y` → their broadcast.
+    ///
+    /// ```math
+    /// z = logaddexp(x, y),   x̄ = z̄ σ(x − y),   ȳ = z̄ σ(y − x)
+    /// ```
+    ///
+    /// # Errors
+    /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    ///
+    /// Non-smooth points: none. Two equal infinities share the cotangent equally, as in
+    /// [`Var::max`]; PyTorch and JAX answer NaN there.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let (x, y) = (tape.var(1000.0), tape.var(1000.0));
+    /// let z = x.logaddexp(y);
+    /// assert_eq!(z.item()?, 1000.0 + std::f64::consts::LN_2);
+    /// assert_eq!(tape.backward(z, [x, y])?, [0.5, 0.5]);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn logaddexp(self, y: impl Operand<'t, T>) -> Self {
+        self.binary(&ByPartial(LogAddExp), y)
+    }
+
+    /// `x ln y`, elementwise, and 0 where `x = 0`, even if `y` is 0 or infinite; NaN where `y` is.
+    ///
+    /// Shapes: `x`, `y` → their broadcast.
+    ///
+    /// ```math
+    /// z = x ln y,   x̄ = z̄ ln y,   ȳ = z̄ x / y
+    /// ```
+    ///
+    /// # Errors
+    /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    ///
+    /// At y = 0 the derivative in x is the true −∞, as in JAX (in PyTorch it is 0 if x is 0 too);
+    /// that in y is 0 where x is 0. A zero cotangent gives zero.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let (x, y) = (tape.var(0.0), tape.var(0.0));
+    /// let z = x.xlogy(y);
+    /// assert_eq!(z.item()?, 0.0);
+    /// assert_eq!(tape.backward(z, [x, y])?, [f64::NEG_INFINITY, 0.0]);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn xlogy(self, y: impl Operand<'t, T>) -> Self {
+        self.binary(&ByPartial(Xlogy), y)
+    }
+
+    /// The error function `2/√π ∫₀ˣ e^(−t²) dt`, elementwise.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ 2/√π e^(−x²),   ẏ = ẋ 2/√π e^(−x²)
+    /// ```
+    ///
+    /// Errors and non-smooth points: none.
+    /// Source: NIST DLMF §7.2 and §7.10.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(0.0);
+    /// let [dx] = tape.backward(x.erf(), [x])?;
+    /// assert_eq!(dx, std::f64::consts::FRAC_2_SQRT_PI);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn erf(self) -> Self {
+        self.unary(&ByPartial(Erf))
     }
 
     /// The absolute value, elementwise.
@@ -286,27 +447,5 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     pub fn abs(self) -> Self {
         self.unary(&ByPartial(Abs))
-    }
-
-    /// The rectifier `max(x, 0)`, elementwise.
-    ///
-    /// Shapes: unchanged.
-    ///
-    /// ```math
-    /// x̄ = ȳ [x > 0],   ẏ = ẋ [x > 0]
-    /// ```
-    ///
-    /// At 0 the derivative is 0, as in PyTorch. Errors: none.
-    ///
-    /// ```
-    /// # let tape = grad_core::Tape::<f64>::new();
-    /// let x = tape.var(0.0);
-    /// let [dx] = tape.backward(x.relu(), [x])?;
-    /// assert_eq!(dx, 0.0);
-    /// # Ok::<(), grad_core::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn relu(self) -> Self {
-        self.unary(&ByPartial(Relu))
     }
 }

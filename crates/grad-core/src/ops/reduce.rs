@@ -1,4 +1,4 @@
-//! Reductions over axes: sum, mean, max, min, and the transpose of broadcasting.
+//! Reductions over axes: sum, mean, max, min, norm, and the transpose of broadcasting.
 
 use smallvec::SmallVec;
 
@@ -10,55 +10,78 @@ use crate::var::Var;
 
 /// The axes that a reduction runs over, and whether they stay with size 1.
 #[derive(Clone, Debug)]
-struct Over {
+pub(super) struct Over {
     /// Sorted and in range; `None` for all axes.
     axes: Option<SmallVec<[usize; 4]>>,
     keepdim: bool,
 }
 
 impl Over {
-    const ALL: Over = Over { axes: None, keepdim: false };
+    pub(super) const ALL: Over = Over { axes: None, keepdim: false };
+
+    /// The same axes, kept with size 1.
+    pub(super) fn kept(&self) -> Over {
+        Over { axes: self.axes.clone(), keepdim: true }
+    }
 
     /// The axes, of a tensor of this rank.
-    fn axes(&self, rank: usize) -> SmallVec<[usize; 4]> {
+    pub(super) fn axes(&self, rank: usize) -> SmallVec<[usize; 4]> {
         self.axes.clone().unwrap_or_else(|| (0..rank).collect())
     }
 
-    fn shape(&self, x: &[usize]) -> Shape {
+    pub(super) fn shape(&self, x: &[usize]) -> Shape {
         let (x, axes) = (Shape::from(x), self.axes(x.len()));
         if self.keepdim { x.keeping(&axes) } else { x.without(&axes) }
     }
 
     /// Restores the axes that `reduced`, a reduction of a tensor of this shape, has dropped.
-    fn restore<T: TensorLike>(&self, reduced: T, x: &[usize]) -> Result<T, T::Error> {
+    pub(super) fn restore<T: TensorLike>(&self, reduced: T, x: &[usize]) -> Result<T, T::Error> {
         if self.keepdim { reduced.reshape(&self.shape(x)) } else { Ok(reduced) }
     }
 
     /// The number of elements that go into each result.
-    fn count(&self, x: &[usize]) -> f64 {
+    pub(super) fn count(&self, x: &[usize]) -> f64 {
         self.axes(x.len()).iter().map(|&axis| x[axis] as f64).product()
     }
 
+    /// The number of elements less a correction, but not below 0.
+    pub(super) fn freedom(&self, x: &[usize], correction: usize) -> f64 {
+        (self.count(x) - correction as f64).max(0.0)
+    }
+
     /// `y`, which has the shape of the reduction, in a shape that broadcasts against `x`.
-    fn beside<'t, T: TensorLike>(&self, y: Var<'t, T>, x: &Shape) -> Var<'t, T> {
+    pub(super) fn beside<'t, T: TensorLike>(&self, y: Var<'t, T>, x: &Shape) -> Var<'t, T> {
         match (&self.axes, self.keepdim) {
             (None, _) | (_, true) => y,
             (Some(axes), false) => y.reshape(x.keeping(axes)),
         }
     }
 
-    fn format(&self, name: &str, x: &[&str]) -> String {
-        let name = if self.keepdim { format!("{name}_keepdim") } else { name.to_string() };
-        match &self.axes {
-            None => call(&name, x, ""),
-            Some(axes) if self.keepdim => call(&name, x, &format!("{axes:?}")),
-            Some(axes) => call(&format!("{name}_axes"), x, &format!("{axes:?}")),
-        }
+    /// The axes as the parameter of a call.
+    pub(super) fn listed(&self) -> String {
+        self.axes.as_ref().map_or(String::new(), |axes| format!("{axes:?}"))
+    }
+
+    /// The call of a reduction, by the name of the method for these axes.
+    pub(super) fn format(&self, name: &str, x: &[&str]) -> String {
+        self.format_with(name, x, "")
+    }
+
+    /// [`Over::format`] with a parameter before the axes.
+    fn format_with(&self, name: &str, x: &[&str], parameter: &str) -> String {
+        let suffix = match (&self.axes, self.keepdim) {
+            (None, false) => "",
+            (_, true) => "_keepdim",
+            (Some(_), false) => "_axes",
+        };
+        let separator = if parameter.is_empty() || self.axes.is_none() { "" } else { ", " };
+        let parameters = format!("{parameter}{separator}{}", self.listed());
+        call(&format!("{name}{suffix}"), x, &parameters)
     }
 }
 
 #[derive(Clone)]
-struct Sum(Over);
+pub(super) struct Sum(pub(super) Over);
 
 impl<T: TensorLike> Linear<T> for Sum {
     const NAME: &'static str = "sum";
@@ -130,7 +153,7 @@ impl<T: TensorLike> Op<T> for Max {
     }
 
     fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(tied_share(&self.0, p).mul_or_zero(t).with(ByTranspose(Sum(self.0.clone()))))
+        Some(tied_share(&self.0, p).mul_or_zero(t).sum_over(&self.0))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -160,7 +183,7 @@ impl<T: TensorLike> Op<T> for Min {
     }
 
     fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(tied_share(&self.0, p).mul_or_zero(t).with(ByTranspose(Sum(self.0.clone()))))
+        Some(tied_share(&self.0, p).mul_or_zero(t).sum_over(&self.0))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -182,8 +205,58 @@ fn extremum_shape(over: &Over, x: &[Shape]) -> Result<Shape, ErrorKind> {
 fn tied_share<'t, T: TensorLike>(over: &Over, p: &Primal<'t, T>) -> Var<'t, T> {
     let shape = p.shape(0);
     let tied = p.x(0).eq(over.beside(p.y(), &shape));
-    let count = tied.with(ByTranspose(Sum(over.clone())));
+    let count = tied.sum_over(over);
     tied / over.beside(count, &shape)
+}
+
+/// The p-norm, 0 < p < ∞; 1 and ∞ are compositions.
+#[derive(Clone)]
+struct Norm {
+    p: f64,
+    over: Over,
+}
+
+impl Norm {
+    /// `∂y/∂x = x |x|ᵖ⁻² y¹⁻ᵖ`, and 0 where x = 0, which is the subgradient of least norm.
+    fn slope<'t, T: TensorLike>(&self, p: &Primal<'t, T>) -> Var<'t, T> {
+        let (x, y) = (p.x(0), self.over.beside(p.y(), &p.shape(0)));
+        match self.p {
+            2.0 => x.mul_or_zero(y.recip()),
+            p => x.mul_or_zero(x.abs().powf(p - 2.0) * y.powf(1.0 - p)),
+        }
+    }
+}
+
+impl<T: TensorLike> Op<T> for Norm {
+    fn name(&self) -> &'static str {
+        "norm"
+    }
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
+        let [x] = x else { return Err(ErrorKind::Arity { expected: 1, got: x.len() }) };
+        Ok(self.over.shape(x))
+    }
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        let axes = self.over.axes(x[0].shape().len());
+        let norm = match self.p {
+            2.0 => x[0].square()?.sum(&axes)?.sqrt()?,
+            p => x[0].abs()?.powf(p)?.sum(&axes)?.powf(p.recip())?,
+        };
+        self.over.restore(norm, x[0].shape())
+    }
+
+    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+        self.over.beside(ct, &p.shape(0)).mul_or_zero(self.slope(p))
+    }
+
+    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.mul_or_zero(self.slope(p)).sum_over(&self.over))
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        self.over.format_with("norm", x, &self.p.to_string())
+    }
 }
 
 #[derive(Clone)]
@@ -350,6 +423,71 @@ impl<'t, T: TensorLike> Var<'t, T> {
         self.reduce("min", axes.into(), true, Min)
     }
 
+    /// The p-norm `(Σ |x|ᵖ)^(1/p)` of all elements; the largest |x| for p = ∞.
+    ///
+    /// Shapes: any → `[]`. Over no elements it is 0, but for p = ∞.
+    ///
+    /// ```math
+    /// x̄ = ȳ x |x|ᵖ⁻² y¹⁻ᵖ,   ẏ = Σ ẋ x |x|ᵖ⁻² y¹⁻ᵖ
+    /// ```
+    ///
+    /// # Errors
+    /// [`Parameter`](ErrorKind::Parameter) unless p > 0;
+    /// [`EmptyReduction`](ErrorKind::EmptyReduction) over no elements with p = ∞.
+    ///
+    /// Elements that are 0 have derivative 0, and so has the zero vector: the subgradient of least
+    /// norm, as in PyTorch. It has no second derivative there: infinite or NaN. For p = ∞, tied
+    /// elements share the cotangent equally.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(-3.0);
+    /// assert_eq!(x.norm(2.0).item()?, 3.0);
+    /// assert_eq!(tape.backward(x.norm(2.0), x)?, -1.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn norm(self, p: f64) -> Self {
+        self.norm_over(p, Over::ALL)
+    }
+
+    /// The p-norm over `axes`, which are dropped; over no axes (`[]`), the absolute value.
+    ///
+    /// Formula, zeros and ties: as [`Var::norm`].
+    ///
+    /// # Errors
+    /// [`Parameter`](ErrorKind::Parameter), [`EmptyReduction`](ErrorKind::EmptyReduction);
+    /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange), [`RepeatedAxis`](ErrorKind::RepeatedAxis).
+    #[track_caller]
+    pub fn norm_axes(self, p: f64, axes: impl Into<Axes>) -> Self {
+        match self.over(axes, false) {
+            Ok(over) => self.norm_over(p, over),
+            Err(kind) => self.void("norm", kind),
+        }
+    }
+
+    /// [`Var::norm_axes`], but the axes stay with size 1.
+    #[track_caller]
+    pub fn norm_keepdim(self, p: f64, axes: impl Into<Axes>) -> Self {
+        match self.over(axes, true) {
+            Ok(over) => self.norm_over(p, over),
+            Err(kind) => self.void("norm", kind),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn norm_over(self, p: f64, over: Over) -> Self {
+        match p {
+            1.0 => self.abs().sum_over(&over),
+            f64::INFINITY => self.abs().with(Max(over)),
+            p if p > 0.0 => self.with(Norm { p, over }),
+            _ => {
+                let message = format!("the exponent of a norm must be above 0, got {p}");
+                self.void("norm", ErrorKind::Parameter { message })
+            }
+        }
+    }
+
     /// The sum of all that broadcasting would have copied from a tensor of `shape`: un-broadcasting,
     /// the transpose of [`Var::expand`].
     ///
@@ -383,16 +521,31 @@ impl<'t, T: TensorLike> Var<'t, T> {
     }
 
     #[track_caller]
-    fn reduce<O: Op<T> + 'static>(
+    pub(super) fn sum_over(self, over: &Over) -> Self {
+        self.with(ByTranspose(Sum(over.clone())))
+    }
+
+    #[track_caller]
+    pub(super) fn mean_over(self, over: &Over) -> Self {
+        self.with(ByTranspose(Mean(over.clone())))
+    }
+
+    /// What a reduction of this tensor over `axes` runs over; of a void handle, over nothing.
+    pub(super) fn over(self, axes: impl Into<Axes>, keepdim: bool) -> Result<Over, ErrorKind> {
+        let Ok(shape) = self.shape() else { return Ok(Over::ALL) };
+        Ok(Over { axes: Some(axes.into().resolve_sorted(shape.rank())?), keepdim })
+    }
+
+    #[track_caller]
+    pub(super) fn reduce<O: Op<T> + 'static>(
         self,
         name: &'static str,
         axes: Axes,
         keepdim: bool,
         op: impl FnOnce(Over) -> O,
     ) -> Self {
-        let Ok(shape) = self.shape() else { return self };
-        match axes.resolve_sorted(shape.rank()) {
-            Ok(axes) => self.with(op(Over { axes: Some(axes), keepdim })),
+        match self.over(axes, keepdim) {
+            Ok(over) => self.with(op(over)),
             Err(kind) => self.void(name, kind),
         }
     }

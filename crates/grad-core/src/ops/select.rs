@@ -1,6 +1,6 @@
-//! Choosing between values: comparisons, `where_`, `maximum`, and what has no derivative.
+//! Choosing between values: comparisons, `where_`, `maximum`, `clamp`, and what has no derivative.
 
-use crate::op::{ByPartial, Elementwise, NoDerivative, Primal, Step, infix};
+use crate::op::{ByPartial, Elementwise, NoDerivative, Primal, Step, call, infix};
 use crate::shape::Shape;
 use crate::tensor::TensorLike;
 use crate::var::{Operand, Var};
@@ -42,6 +42,44 @@ impl<T: TensorLike> Elementwise<T> for Minimum {
 /// What the chosen one of two gets: all, or half where they are tied.
 fn share<'t, T: TensorLike>(chosen: Var<'t, T>, tied: Var<'t, T>) -> Var<'t, T> {
     chosen + tied * 0.5
+}
+
+#[derive(Clone, Copy)]
+struct ClampMin(f64);
+
+impl<T: TensorLike> Elementwise<T> for ClampMin {
+    const NAME: &'static str = "clamp_min";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].maximum(&x[0].scalar(self.0)?)
+    }
+
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        p.x(0).gt(self.0).mul_or_zero(c)
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        call("clamp_min", x, &self.0.to_string())
+    }
+}
+
+#[derive(Clone, Copy)]
+struct ClampMax(f64);
+
+impl<T: TensorLike> Elementwise<T> for ClampMax {
+    const NAME: &'static str = "clamp_max";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].minimum(&x[0].scalar(self.0)?)
+    }
+
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        p.x(0).lt(self.0).mul_or_zero(c)
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        call("clamp_max", x, &self.0.to_string())
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -110,6 +148,50 @@ impl<T: TensorLike> Step<T> for Sign {
 }
 
 #[derive(Clone, Copy)]
+struct Floor;
+
+impl<T: TensorLike> Step<T> for Floor {
+    const NAME: &'static str = "floor";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].floor()
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Ceil;
+
+impl<T: TensorLike> Step<T> for Ceil {
+    const NAME: &'static str = "ceil";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].ceil()
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Round;
+
+impl<T: TensorLike> Step<T> for Round {
+    const NAME: &'static str = "round";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].round()
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Trunc;
+
+impl<T: TensorLike> Step<T> for Trunc {
+    const NAME: &'static str = "trunc";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].trunc()
+    }
+}
+
+#[derive(Clone, Copy)]
 struct Detach;
 
 impl<T: TensorLike> Step<T> for Detach {
@@ -169,6 +251,77 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     pub fn minimum(self, y: impl Operand<'t, T>) -> Self {
         self.binary(&ByPartial(Minimum), y)
+    }
+
+    /// `x`, but `min` where `x` is below; NaN where either is.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ [x > min],   ẏ = ẋ [x > min]
+    /// ```
+    ///
+    /// On the bound the derivative is 0, as in PyTorch, unlike that of [`Var::maximum`]. Errors:
+    /// none.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(-2.0);
+    /// let [dx] = tape.backward(x.clamp_min(-1.0), [x])?;
+    /// assert_eq!(dx, 0.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn clamp_min(self, min: f64) -> Self {
+        self.with(ByPartial(ClampMin(min)))
+    }
+
+    /// `x`, but `max` where `x` is above; NaN where either is.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ [x < max],   ẏ = ẋ [x < max]
+    /// ```
+    ///
+    /// On the bound the derivative is 0, as in PyTorch, unlike that of [`Var::minimum`]. Errors:
+    /// none.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(-2.0);
+    /// let [dx] = tape.backward(x.clamp_max(-1.0), [x])?;
+    /// assert_eq!(dx, 1.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn clamp_max(self, max: f64) -> Self {
+        self.with(ByPartial(ClampMax(max)))
+    }
+
+    /// `x` between two bounds: [`Var::clamp_min`], then [`Var::clamp_max`]; each stands for a
+    /// missing bound, too.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ [min < x < max],   ẏ = ẋ [min < x < max]
+    /// ```
+    ///
+    /// On the bounds the derivative is 0, as in PyTorch. Where min > max the result is max, as in
+    /// PyTorch and NumPy. Errors: none.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(1.0);
+    /// let y = x.clamp(0.0, 1.0);
+    /// assert_eq!(y.item()?, 1.0);
+    /// assert_eq!(tape.backward(y, x)?, 0.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn clamp(self, min: f64, max: f64) -> Self {
+        self.clamp_min(min).clamp_max(max)
     }
 
     /// `a` where this mask is not 0, else `b`, elementwise.
@@ -232,6 +385,54 @@ impl<'t, T: TensorLike> Var<'t, T> {
         self.unary(&NoDerivative(Sign))
     }
 
+    /// The largest whole number that is not above `x`, elementwise. Untracked: its derivative is 0.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// assert_eq!(tape.var(-1.5).floor().item()?, -2.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn floor(self) -> Self {
+        self.unary(&NoDerivative(Floor))
+    }
+
+    /// The smallest whole number that is not below `x`, elementwise. Untracked: its derivative is 0.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// assert_eq!(tape.var(-1.5).ceil().item()?, -1.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn ceil(self) -> Self {
+        self.unary(&NoDerivative(Ceil))
+    }
+
+    /// The nearest whole number, elementwise; of two, the even one. Untracked: its derivative is 0.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// assert_eq!(tape.var(2.5).round().item()?, 2.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn round(self) -> Self {
+        self.unary(&NoDerivative(Round))
+    }
+
+    /// The whole part of `x`, elementwise. Untracked: its derivative is 0.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// assert_eq!(tape.var(-1.5).trunc().item()?, -1.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn trunc(self) -> Self {
+        self.unary(&NoDerivative(Trunc))
+    }
+
     /// The same value, but untracked: no derivative flows through.
     ///
     /// ```
@@ -277,7 +478,8 @@ macro_rules! comparison_methods {
                 /// Compared with NaN, only `ne` holds.
                 ///
                 /// # Errors
-                /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+                /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not
+                /// broadcast.
                 #[track_caller]
                 pub fn $method(self, y: impl Operand<'t, T>) -> Self {
                     self.binary(&NoDerivative($name), y)

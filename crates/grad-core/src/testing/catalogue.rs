@@ -157,9 +157,11 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "div"  Real |x| 2.5 / x            => [2, 2];
         "mul_or_zero" Real |x, y| x.mul_or_zero(y) => [] [], [3] [3], [2, 3] [3], [2, 1] [1, 2], [0] [1];
         "mul_or_zero" Real |x| x.mul_or_zero(x)    => [3];
+        "mul_or_zero_both" Real |x, y| x.mul_or_zero_both(y) => [] [], [3] [3], [2, 3] [3], [0] [1];
         "neg"  Real |x| -x                 => [], [3], [2, 0], [2, 1, 2];
         "scale" Real |x| x * 2.5           => [], [2, 3], [0];
         "scale" Real |x| x.scale(0.0)      => [2];
+        "scale" Real |x| x.affine(2.5, -0.75) => [3];
         "shift" Real |x| x + 2.5           => [], [2, 3], [0];
         "shift" Real |x| 1.5 - x           => [2];
         "recip" Real |x| x.recip()         => [], [2, 3], [0];
@@ -177,16 +179,59 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "powi" Real |x| x.powi(-1)         => [3];
         "powi" Real |x| x.powi(-2)         => [2, 2];
 
-        // Functions of one argument.
+        "square" Real |x| x.square()       => [], [3], [2, 3], [0];
+        "sqrt" Positive |x| x.sqrt()       => [], [3], [2, 3], [0];
+        "rsqrt" Positive |x| x.rsqrt()     => [], [3], [2, 3], [0];
+        "pow"  Positive |x, y| x.pow(y)    => [] [], [3] [3], [2, 3] [3], [2, 1] [1, 2], [0] [1];
+        "pow"  Real |x, y| x.square().pow(y) => [2, 2] [2];
+        "pow"  Real |x| x.pow(3.0)         => [3];
+        "pow"  Positive |x| x.pow(x)       => [3];
+        "pow_ln" Positive |x, y| x.pow_ln(y, 1) => [] [], [2, 2] [2];
+        "pow_ln" Positive |x, y| x.pow_ln(y, 3) => [3] [3];
+
+        // Exponentials, logarithms and their kin.
         "exp"  Real |x| x.exp()            => [], [3], [2, 3], [0, 2], [1, 2, 1, 2];
         "exp"  Real |_unused, x| x.exp()   => [2] [];
+        "expm1" Real |x| x.expm1()         => [], [3], [2, 3], [0];
+        "expm1" Real |x| x.elu(1.3)        => [], [4];
+        "exp2" Real |x| x.exp2()           => [], [3], [2, 3], [0];
         "ln"   Positive |x| x.ln()         => [], [3], [2, 3], [0];
+        "log2" Positive |x| x.log2()       => [], [3], [2, 3], [0];
+        "log10" Positive |x| x.log10()     => [], [3], [2, 3], [0];
+        "log1p" Real |x| (x * 0.5).log1p() => [], [3], [2, 3], [0];
+        "logaddexp" Real |x, y| x.logaddexp(y) => [] [], [3] [3], [2, 3] [3], [2, 1] [1, 2], [0] [1];
+        "logaddexp" Real |x| x.logaddexp(x) => [3];
+        "xlogy" Positive |x, y| (x - 1.1).xlogy(y) => [] [], [3] [3], [2, 3] [3], [2, 1] [1, 2], [0] [1];
+        "xlogy" Positive |x| x.xlogy(x)    => [3];
+        "erf"  Real |x| x.erf()            => [], [3], [2, 3], [0];
+        "abs"  Real |x| x.abs()            => [], [3], [2, 3], [0];
+
+        // Trigonometric and hyperbolic functions.
         "sin"  Real |x| x.sin()            => [], [3], [2, 3], [0];
         "cos"  Real |x| x.cos()            => [], [3], [2, 3], [0];
+        "tan"  Real |x| (x * 0.5).tan()    => [], [3], [2, 3], [0];
+        "asin" Real |x| (x * 0.5).asin()   => [], [3], [2, 3], [0];
+        "acos" Real |x| (x * 0.5).acos()   => [], [3], [2, 3], [0];
+        "one_plus_square" Real |x| (x * 0.5).one_plus_square(-1.0, -0.5, 0) => [], [2, 2];
+        "one_plus_square" Real |x| (x * 0.5).one_plus_square(1.0, -1.5, 2) => [3];
+        "atan" Real |x| x.atan()           => [], [3], [2, 3], [0];
+        "atan2" Real |y, x| y.atan2(x)     => [] [], [3] [3], [2, 3] [3], [2, 1] [1, 2], [0] [1];
+        "atan2" Real |x| x.atan2(x)        => [3];
+        "sinh" Real |x| x.sinh()           => [], [3], [2, 3], [0];
+        "cosh" Real |x| x.cosh()           => [], [3], [2, 3], [0];
         "tanh" Real |x| x.tanh()           => [], [3], [2, 3], [0];
-        "sqrt" Positive |x| x.sqrt()       => [], [3], [2, 3], [0];
-        "abs"  Real |x| x.abs()            => [], [3], [2, 3], [0];
+        "asinh" Real |x| x.asinh()         => [], [3], [2, 3], [0];
+        "acosh" Positive |x| (x + 1.0).acosh() => [], [3], [2, 3], [0];
+        "atanh" Real |x| (x * 0.5).atanh() => [], [3], [2, 3], [0];
+
+        // Activations.
+        "sigmoid" Real |x| x.sigmoid()     => [], [3], [2, 3], [0];
+        "softplus" Real |x| x.softplus()   => [], [3], [2, 3], [0];
+        "softplus" Real |x| x.log_sigmoid() => [], [3];
         "relu" Real |x| x.relu()           => [], [3], [2, 3], [0];
+        "silu" Real |x| x.silu()           => [], [3], [2, 3], [0];
+        "gelu" Real |x| x.gelu()           => [], [3], [2, 3], [0];
+        "gelu_tanh" Real |x| x.gelu_tanh() => [], [3], [2, 3], [0];
 
         // Choosing.
         "maximum" Real |x, y| x.maximum(y) => [] [], [4] [4], [2, 3] [3], [2, 1] [1, 3], [0] [0];
@@ -194,10 +239,14 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "maximum" Real |x| x.maximum(0.0)  => [4];
         "minimum" Real |x, y| x.minimum(y) => [] [], [4] [4], [3] [2, 3], [2, 1] [1, 3], [0] [1];
         "minimum" Real |x| x.minimum(x)    => [3];
+        "clamp_min" Real |x| x.clamp_min(0.85) => [], [6], [2, 3], [0];
+        "clamp_max" Real |x| x.clamp_max(0.85) => [], [6], [2, 3], [0];
+        "clamp_max" Real |x| x.clamp(-0.85, 1.25) => [], [6];
         "where" Real |m, a, b| m.gt(0.0).where_(a, b) => [] [] [], [4] [4] [4], [2, 2] [2] [], [2, 1] [1, 3] [2, 3], [0] [1] [0];
         "where" Real |m, a, b| m.where_(a, b)         => [2] [2] [1];
         "where" Real |x| x.gt(0.0).where_(x, x * x)   => [4];
         "where" Real |x| x.lt(0.0).where_(1.5, x)     => [4];
+        "where" Real |x| x.leaky_relu(0.1) => [], [4];
         "where" Real |m, x| x.masked_fill(m.gt(0.0), f64::INFINITY).where_(0.0, x) => [2] [3, 2];
         "where" Real |m, x, y| x.masked_fill(m.gt(0.0), y)        => [3] [2, 3] [];
         "lt"   Whole |x, y| x.lt(y)        => [] [], [5] [5], [5, 1] [1, 5], [0] [1];
@@ -208,6 +257,10 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "eq"   Whole |x| x.eq(x)           => [3];
         "ne"   Whole |x, y| x.ne(y)        => [] [], [5] [5], [5, 1] [1, 5], [0] [1];
         "sign" Whole |x| x.sign()          => [], [5], [2, 3], [0];
+        "floor" Whole |x| (x * 0.5).floor() => [], [5], [2, 3], [0];
+        "ceil" Whole |x| (x * 0.5).ceil()  => [], [5], [2, 3], [0];
+        "round" Whole |x| (x * 0.5).round() => [], [5], [2, 3], [0];
+        "trunc" Whole |x| (x * 0.5).trunc() => [], [5], [2, 3], [0];
         "detach" Whole |x| x.detach()      => [], [5], [2, 3], [0];
 
         // Reductions.
@@ -223,7 +276,20 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "mean" Real |x| x.mean_axes([0, -1]) => [2, 3, 2];
         "mean" Real |x| x.mean_axes([])    => [2, 3];
         "mean" Real |x| x.mean_keepdim(-1) => [3], [2, 3], [0, 2];
+        "mean" Real |x| x.var(1)           => [3], [2, 3];
+        "mean" Real |x| x.var_axes([0, -1], 0) => [2, 3, 2];
+        "mean" Real |x| x.var_keepdim(1, 1) => [2, 3], [0, 2];
+        "mean" Real |x, w, b| x.layer_norm(-1, w, b, 0.1) => [2, 3] [3] [3];
+        "mean" Real |x| x.layer_norm([0, 1], 2.0, 0.5, 0.1) => [2, 2];
+        "mean" Real |x, w| x.rms_norm(-1, w, 0.1) => [3] [3], [2, 3] [3];
+        "mean" Real |x, w, b| x.batch_norm(w, b, 0.1) => [3, 2] [2] [2], [2, 2, 2] [2] [2];
+        "mean" Real |x, y| x.mse_loss(y)   => [] [], [3] [3], [2, 3] [3];
+        "mean" Real |x, y| x.huber_loss(y, 0.5) => [4] [4], [2, 2] [];
+        "mean" Real |x, y| x.bce_with_logits(y) => [] [], [4] [4], [2, 3] [3];
         "max"  Real |x| x.max()            => [], [3], [2, 3], [2, 1, 2, 2];
+        "max"  Real |x| x.median()         => [], [3], [2, 2];
+        "max"  Real |x| x.norm(f64::INFINITY) => [], [3];
+        "max"  Real |x| x.norm_keepdim(f64::INFINITY, -1) => [2, 3];
         "max"  Real |x| x.max_axes(0)      => [3], [2, 2], [2, 3], [2, 0];
         "max"  Real |x| x.max_axes([0, -1]) => [2, 3, 2];
         "max"  Real |x| x.max_axes([])     => [], [2, 3];
@@ -236,6 +302,29 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "sum_to" Real |x| x.sum_to([])     => [], [3], [2, 3], [0];
         "sum_to" Real |x| x.sum_to([2, 1]) => [2, 1], [2, 3], [3, 2, 2], [3, 2, 0];
         "sum_to" Real |x| x.sum_to([2, 3]) => [2, 3], [2, 2, 3];
+        "norm" Real |x| x.norm(2.0)        => [], [3], [2, 3], [2, 1, 2, 2];
+        "norm" Real |x| x.norm(3.5)        => [], [3], [2, 3];
+        "norm" Real |x| x.norm(0.5)        => [2];
+        "norm" Real |x| x.norm_axes(2.0, 0) => [3], [2, 2], [2, 3], [2, 0];
+        "norm" Real |x| x.norm_axes(2.0, [0, -1]) => [2, 3, 2];
+        "norm" Real |x| x.norm_axes(1.5, 1) => [2, 3];
+        "norm" Real |x| x.norm_axes(2.0, []) => [], [2, 3];
+        "norm" Real |x| x.norm_keepdim(2.0, -1) => [3], [2, 3], [0, 2];
+        "norm" Real |x, y| x.cosine_similarity(y, -1, 1e-8) => [3] [3], [2, 3] [3];
+        "norm" Real |x| x.std(1)           => [3], [2, 3];
+        "norm" Real |x| x.std_axes(0, 1)   => [3, 2], [2, 0];
+        "norm" Real |x| x.std_keepdim([0, -1], 0) => [2, 2, 3];
+        "cumsum" Real |x| x.cumsum(0)      => [3], [2, 2], [2, 1, 2, 2], [0], [2, 0];
+        "cumsum" Real |x| x.cumsum(-1)     => [2, 3], [0, 2];
+        "logsumexp" Real |x| x.logsumexp() => [], [3], [2, 3], [2, 1, 2, 2];
+        "logsumexp" Real |x| x.logsumexp_axes(0) => [3], [2, 2], [2, 0];
+        "logsumexp" Real |x| x.logsumexp_axes([0, -1]) => [2, 3, 2];
+        "logsumexp" Real |x| x.logsumexp_axes([]) => [], [2, 3];
+        "logsumexp" Real |x| x.logsumexp_keepdim(-1) => [3], [2, 3], [0, 2];
+        "softmax" Real |x| x.softmax(0)    => [3], [1], [3, 2], [2, 2, 2], [0], [0, 2];
+        "softmax" Real |x| x.softmax(-1)   => [2, 3], [2, 1, 2, 2], [2, 0];
+        "log_softmax" Real |x| x.log_softmax(0) => [3], [1], [3, 2], [2, 2, 2], [0], [0, 2];
+        "log_softmax" Real |x| x.log_softmax(-1) => [2, 3], [2, 1, 2, 2], [2, 0];
 
         // Movement.
         "expand" Real |x| x.expand([2, 3]) => [], [1], [3], [1, 3], [2, 1], [2, 3];
@@ -262,6 +351,11 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "slice" Real |x| x.slice(&[by(0, 2, 1), by(1, 3, 1)]) => [2, 3];
         "slice" Real |x| x.slice(&[by(1, 1, 1), by(0, 3, 3)]) => [2, 3];
         "slice" Real |x| x.narrow(-1, 1, 2) => [3], [2, 3], [2, 1, 4];
+        "slice" Real |x| x.prod()          => [2], [3], [2, 3], [7];
+        "slice" Real |x| x.prod_axes(0)    => [3], [2, 2], [5, 2];
+        "slice" Real |x| x.prod_keepdim([0, -1]) => [2, 2, 3];
+        "slice" Real |x| x.cumprod(0)      => [2], [3], [5], [3, 2];
+        "slice" Real |x| x.cumprod(-1)     => [2, 3], [2, 1, 4];
         "slice" Real |x| x.narrow(0, 0, 2) * x.narrow(0, 1, 2) => [3];
         "slice" Real |x| x.split(-1, &[1, 2]).into_iter().fold(x, |x, part| x * part.sum()) => [3], [2, 3];
         "slice" Real |x| x.diagonal()      => [3, 3], [2, 3], [3, 2], [2, 2, 2], [0, 2], [2, 0];
@@ -309,6 +403,10 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "index_select" Real |x| x.index_select(0, &[2, 0, 2]) => [3], [3, 2];
         "index_select" Real |x| x.index_select(-1, &[1, 1])   => [2, 2], [2, 1, 2];
         "index_select" Real |x| x.index_select(0, &[])        => [3], [0, 2];
+        "index_select" Real |x| x.sort(0)  => [3], [1], [3, 2], [2, 0], [0];
+        "index_select" Real |x| x.sort(-1) => [2, 3], [2, 1, 4];
+        "index_select" Real |x| x.topk(2)  => [3], [2, 3], [2, 2, 4];
+        "index_select" Real |x| x.cross_entropy([2, 0]) => [2, 3];
         "index_select" Real |x| x.take(index([2, 2], &[0, 5, 5, 2]))      => [2, 3], [6];
         "index_select" Real |x| x.embedding(index([2, 2], &[0, 1, 1, 2])) => [3, 2];
         "index_add" Real |x, s| x.index_add(0, &[2, 0, 2], s)  => [4] [3], [3, 2] [3, 2];

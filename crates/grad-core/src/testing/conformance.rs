@@ -98,7 +98,7 @@ macro_rules! each_method {
             accumulate exp ln sin cos tanh sqrt expm1 exp2 log2 log10 log1p tan asin acos atan sinh
             cosh asinh acosh atanh erf floor ceil round trunc atan2 square rsqrt sigmoid softplus
             softmax log_softmax abs sign relu lt eq le ne maximum minimum select sum max min mean
-            sum_to cumsum reshape permute expand matmul slice unslice index_select index_add gather
+            sum_to cumsum reverse_cumsum reshape permute expand matmul slice unslice index_select index_add gather
             scatter_add concat unfold fold
         ] $($($argument)+)? }
     };
@@ -110,10 +110,15 @@ macro_rules! each_method {
 macro_rules! each_operation {
     ($($macro:tt)::+ $(, $($argument:tt)+)?) => {
         $($macro)::+! { [
-            add sub mul div mul_or_zero neg scale shift recip powf powi exp ln sin cos tanh sqrt abs
-            relu maximum minimum where_ lt le gt ge eq ne sign detach sum mean max min sum_to expand
-            reshape permute slice unslice pad flip roll tril triu concat unfold fold index_select
-            index_add gather scatter_add matmul
+            add sub mul div mul_or_zero mul_or_zero_both neg scale shift recip powf powi
+            square sqrt rsqrt pow pow_ln exp expm1 exp2 ln log2 log10 log1p logaddexp
+            xlogy erf abs sin cos tan asin acos one_plus_square atan atan2 sinh cosh
+            tanh asinh acosh atanh sigmoid softplus relu silu gelu gelu_tanh maximum
+            minimum clamp_min clamp_max where_ lt le gt ge eq ne sign floor ceil round
+            trunc detach sum mean max min sum_to norm cumsum
+            logsumexp softmax log_softmax expand reshape permute slice unslice
+            pad flip roll tril triu concat unfold fold index_select index_add gather
+            scatter_add matmul
         ] $($($argument)+)? }
     };
 }

@@ -211,6 +211,7 @@ pub fn misuse_is_an_error<T: TensorLike>(model: &T) -> Verdict {
         ("fold along no such axis", x.fold(1, window(1, 1, 1), 1)),
         ("fold of too few windows", x.fold(0, window(3, 1, 1), 9)),
         ("cumsum along no such axis", x.cumsum(2)),
+        ("reverse_cumsum along no such axis", x.reverse_cumsum(2)),
         ("softmax along no such axis", x.softmax(2)),
         ("log_softmax along no such axis", x.log_softmax(2)),
         ("atan2", x.atan2(&two)),
@@ -381,6 +382,8 @@ fn table<T: TensorLike>() -> Vec<Method<T>> {
         "sum_to"    FINITE Sum |x| x.sum_to(&[2, 1, 1, 3]) => [2, 2, 2, 3], [2, 1, 2, 2, 1, 3];
         "cumsum"    FINITE Sum |x| x.cumsum(0)        => [7], [3, 3], [2, 2, 2], [0], [2, 0];
         "cumsum"    FINITE Sum |x| x.cumsum(1)        => [3, 3], [2, 3, 4], [2, 1, 2, 1, 2], [0, 2];
+        "reverse_cumsum" FINITE Sum |x| x.reverse_cumsum(0) => [7], [3, 3], [2, 2, 2], [0], [2, 0];
+        "reverse_cumsum" FINITE Sum |x| x.reverse_cumsum(1) => [3, 3], [2, 3, 4], [2, 1, 2, 1, 2], [0, 2];
 
         // Movement.
         "reshape"   ALL Exact |x| x.reshape(&[])      => [], [1], [1, 1];

@@ -30,6 +30,8 @@ pub(crate) enum Fault {
     LosesNan,
     /// Reports another dtype than it has, and rounds to it everywhere: no fault, but `f32`.
     Single,
+    /// Says that its elements are integers.
+    Whole,
 }
 
 /// The reference, but for one fault.
@@ -44,6 +46,7 @@ pub(crate) struct Faulty {
 type Answer = Result<Faulty, ReferenceError>;
 
 impl Faulty {
+    /// The number 0.
     pub(crate) fn new(fault: Fault) -> Self {
         let x = Rc::new(RefCell::new(Reference::from(0.0)));
         Faulty { x, shape: Shape::scalar(), fault, cache: Rc::default() }
@@ -74,7 +77,9 @@ impl TensorLike for Faulty {
     type Error = ReferenceError;
 
     fn shape(&self) -> &[usize] { &self.shape }
-    fn dtype(&self) -> DType { if self.has(Fault::Single) { DType::F32 } else { DType::F64 } }
+    fn dtype(&self) -> DType {
+        match self.fault { Fault::Single => DType::F32, Fault::Whole => DType::Other("i64"), _ => DType::F64 }
+    }
     fn full(&self, shape: &[usize], value: f64) -> Answer { self.like(self.get().full(shape, value)) }
     fn from_host(&self, shape: &[usize], data: &[f64]) -> Answer { self.like(self.get().from_host(shape, data)) }
     fn to_host(&self) -> Result<Vec<f64>, ReferenceError> { self.get().to_host() }

@@ -1,0 +1,338 @@
+//! Activations: the nonlinear functions of neural networks.
+
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
+
+use crate::op::{ByPartial, Elementwise, Primal};
+use crate::tensor::TensorLike;
+use crate::var::Var;
+
+/// `1/√(2π)`, the density of the normal distribution at 0.
+const FRAC_1_SQRT_2PI: f64 = FRAC_2_SQRT_PI * FRAC_1_SQRT_2 / 2.0;
+
+/// `√(2/π)`, the slope at 0 in the argument of tanh in [`Var::gelu_tanh`].
+const SQRT_FRAC_2_PI: f64 = FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
+
+/// The coefficient of the cubic term there, a fit by Hendrycks and Gimpel (2016), section 2.
+const GELU_CUBIC: f64 = 0.044715;
+
+#[derive(Clone, Copy)]
+struct Sigmoid;
+
+impl<T: TensorLike> Elementwise<T> for Sigmoid {
+    const NAME: &'static str = "sigmoid";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].sigmoid()
+    }
+
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        let y = p.y();
+        c * (y * (1.0 - y))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Softplus;
+
+impl<T: TensorLike> Elementwise<T> for Softplus {
+    const NAME: &'static str = "softplus";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].softplus()
+    }
+
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c * p.x(0).sigmoid()
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Relu;
+
+impl<T: TensorLike> Elementwise<T> for Relu {
+    const NAME: &'static str = "relu";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].relu()
+    }
+
+    // The mask comes first: where it is 0, even an infinite cotangent stops.
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        p.x(0).gt(0.0).mul_or_zero(c)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Silu;
+
+impl<T: TensorLike> Elementwise<T> for Silu {
+    const NAME: &'static str = "silu";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].sigmoid()?.mul_or_zero(x[0]) // 0 at −∞
+    }
+
+    // Beyond ±800, where e⁻ˣ is 0 or ∞, the derivative is 0 or 1; bounding x keeps ∞ · 0 out of it.
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        let x = p.x(0).clamp(-800.0, 800.0);
+        let s = x.sigmoid();
+        c * (s + x * s * (1.0 - s))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Gelu;
+
+impl<T: TensorLike> Elementwise<T> for Gelu {
+    const NAME: &'static str = "gelu";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        let cdf = x[0].scale(FRAC_1_SQRT_2)?.erf()?.shift(1.0)?.scale(0.5)?;
+        cdf.mul_or_zero(x[0]) // 0 at −∞
+    }
+
+    // Beyond ±40, where e^(−x²/2) is 0, the derivative is 0 or 1; as for silu.
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        let x = p.x(0).clamp(-40.0, 40.0);
+        let cdf = ((x * FRAC_1_SQRT_2).erf() + 1.0) * 0.5;
+        let pdf = (x.square() * -0.5).exp() * FRAC_1_SQRT_2PI;
+        c * (cdf + x * pdf)
+    }
+}
+
+/// As x σ(2u), since ½ (1 + tanh u) = σ(2u); the latter has no cancellation below 0.
+#[derive(Clone, Copy)]
+struct GeluTanh;
+
+impl<T: TensorLike> Elementwise<T> for GeluTanh {
+    const NAME: &'static str = "gelu_tanh";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        let z =
+            x[0].square()?.scale(GELU_CUBIC)?.shift(1.0)?.mul(x[0])?.scale(2.0 * SQRT_FRAC_2_PI)?;
+        z.sigmoid()?.mul_or_zero(x[0]) // 0 at −∞
+    }
+
+    // Bounded as for gelu.
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        let x = p.x(0).clamp(-40.0, 40.0);
+        let z = x * (x.square() * GELU_CUBIC + 1.0) * (2.0 * SQRT_FRAC_2_PI);
+        let dz = (x.square() * (3.0 * GELU_CUBIC) + 1.0) * (2.0 * SQRT_FRAC_2_PI);
+        let s = z.sigmoid();
+        c * (s + x * s * (1.0 - s) * dz)
+    }
+}
+
+impl<'t, T: TensorLike> Var<'t, T> {
+    /// The logistic function `σ(x) = 1 / (1 + e⁻ˣ)`, elementwise; no intermediate overflows.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ y (1 − y),   ẏ = ẋ y (1 − y)
+    /// ```
+    ///
+    /// Errors and non-smooth points: none. At ±∞: 0 or 1 with derivative 0.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(0.0);
+    /// let [dx] = tape.backward(x.sigmoid(), [x])?;
+    /// assert_eq!(dx, 0.25);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn sigmoid(self) -> Self {
+        self.unary(&ByPartial(Sigmoid))
+    }
+
+    /// `ln σ(x) = −softplus(−x)`, elementwise, without taking the logarithm of a number that has
+    /// become 0.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ σ(−x),   ẏ = ẋ σ(−x)
+    /// ```
+    ///
+    /// Errors and non-smooth points: none. At −∞: −∞ with derivative 1.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(-800.0);
+    /// let y = x.log_sigmoid();
+    /// assert_eq!(y.item()?, -800.0);
+    /// assert_eq!(tape.backward(y, x)?, 1.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn log_sigmoid(self) -> Self {
+        -(-self).softplus()
+    }
+
+    /// `ln(1 + eˣ)`, elementwise; no intermediate overflows, and no threshold switches to x.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ σ(x),   ẏ = ẋ σ(x)
+    /// ```
+    ///
+    /// Errors and non-smooth points: none. At ∞: ∞ with derivative 1; at −∞: 0 with derivative 0.
+    /// Source: Dugas et al. (2001), "Incorporating second-order functional knowledge for better
+    /// option pricing".
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(0.0);
+    /// let [dx] = tape.backward(x.softplus(), [x])?;
+    /// assert_eq!(dx, 0.5);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn softplus(self) -> Self {
+        self.unary(&ByPartial(Softplus))
+    }
+
+    /// The rectifier `max(x, 0)`, elementwise.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ [x > 0],   ẏ = ẋ [x > 0]
+    /// ```
+    ///
+    /// At 0 the derivative is 0, as in PyTorch. Errors: none.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(0.0);
+    /// let [dx] = tape.backward(x.relu(), [x])?;
+    /// assert_eq!(dx, 0.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn relu(self) -> Self {
+        self.unary(&ByPartial(Relu))
+    }
+
+    /// `x` above 0, else `slope · x`, elementwise.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ ([x > 0] + slope [x ≤ 0]),   ẏ = ẋ ([x > 0] + slope [x ≤ 0])
+    /// ```
+    ///
+    /// At 0 the derivative is the slope, as in PyTorch; so with slope 0 it is [`Var::relu`].
+    /// Errors: none.
+    /// Source: Maas, Hannun and Ng (2013), "Rectifier nonlinearities improve neural network
+    /// acoustic models".
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(-2.0);
+    /// let [dx] = tape.backward(x.leaky_relu(0.1), [x])?;
+    /// assert_eq!(dx, 0.1);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn leaky_relu(self, slope: f64) -> Self {
+        self.gt(0.0).where_(self, self * slope)
+    }
+
+    /// The exponential linear unit, elementwise: `x` above 0, else `alpha (eˣ − 1)`.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ ([x > 0] + alpha eˣ [x ≤ 0]),   ẏ = ẋ ([x > 0] + alpha eˣ [x ≤ 0])
+    /// ```
+    ///
+    /// At 0 the derivative is alpha, as in PyTorch and JAX. Errors: none.
+    /// Source: Clevert, Unterthiner and Hochreiter (2016), "Fast and accurate deep network learning
+    /// by exponential linear units".
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(0.0);
+    /// let [dx] = tape.backward(x.elu(0.5), [x])?;
+    /// assert_eq!(dx, 0.5);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn elu(self, alpha: f64) -> Self {
+        self.gt(0.0).where_(self, self.expm1() * alpha)
+    }
+
+    /// `x σ(x)`, elementwise, also called swish.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ (s + x s (1 − s)),   ẏ = ẋ (s + x s (1 − s)),   s = σ(x)
+    /// ```
+    ///
+    /// Errors and non-smooth points: none. At −∞: 0 with derivative 0; at ∞: ∞ with derivative 1.
+    /// Source: Hendrycks and Gimpel (2016), "Gaussian error linear units".
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(0.0);
+    /// let [dx] = tape.backward(x.silu(), [x])?;
+    /// assert_eq!(dx, 0.5);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn silu(self) -> Self {
+        self.unary(&ByPartial(Silu))
+    }
+
+    /// The Gaussian error linear unit `x Φ(x)`, elementwise, with the normal distribution
+    /// `Φ(x) = ½ (1 + erf(x/√2))`.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ (Φ(x) + x φ(x)),   ẏ = ẋ (Φ(x) + x φ(x)),   φ(x) = e^(−x²/2) / √(2π)
+    /// ```
+    ///
+    /// Errors and non-smooth points: none. At −∞: 0 with derivative 0; at ∞: ∞ with derivative 1.
+    /// Source: Hendrycks and Gimpel (2016), "Gaussian error linear units".
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(0.0);
+    /// let [dx] = tape.backward(x.gelu(), [x])?;
+    /// assert_eq!(dx, 0.5);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn gelu(self) -> Self {
+        self.unary(&ByPartial(Gelu))
+    }
+
+    /// The approximation of [`Var::gelu`] by tanh, elementwise: `½ x (1 + tanh u)` with
+    /// `u = √(2/π) (x + 0.044715 x³)`.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ (s + 2 x s (1 − s) u′),   ẏ likewise,   s = σ(2u),   u′ = √(2/π) (1 + 0.134145 x²)
+    /// ```
+    ///
+    /// Errors and non-smooth points: none. At −∞: 0 with derivative 0; at ∞: ∞ with derivative 1.
+    /// Source: Hendrycks and Gimpel (2016), "Gaussian error linear units".
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(0.0);
+    /// let [dx] = tape.backward(x.gelu_tanh(), [x])?;
+    /// assert_eq!(dx, 0.5);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn gelu_tanh(self) -> Self {
+        self.unary(&ByPartial(GeluTanh))
+    }
+}

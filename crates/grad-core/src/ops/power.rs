@@ -1,0 +1,311 @@
+//! Powers and roots.
+
+use crate::op::{ByPartial, Elementwise, Primal, call};
+use crate::tensor::TensorLike;
+use crate::var::{Operand, Var};
+
+#[derive(Clone, Copy)]
+struct Square;
+
+impl<T: TensorLike> Elementwise<T> for Square {
+    const NAME: &'static str = "square";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].square()
+    }
+
+    // The strong zero counts where x is infinite: derivatives of what saturates there stay 0.
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c.mul_or_zero(p.x(0) * 2.0)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Sqrt;
+
+impl<T: TensorLike> Elementwise<T> for Sqrt {
+    const NAME: &'static str = "sqrt";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].sqrt()
+    }
+
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c.mul_or_zero(p.y().recip() * 0.5)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Rsqrt;
+
+impl<T: TensorLike> Elementwise<T> for Rsqrt {
+    const NAME: &'static str = "rsqrt";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].rsqrt()
+    }
+
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c.mul_or_zero(p.y().powi(3) * -0.5)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Powf(f64);
+
+impl<T: TensorLike> Elementwise<T> for Powf {
+    const NAME: &'static str = "powf";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].powf(self.0)
+    }
+
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        // x⁰ is the constant 1, also at 0, where 0 · x⁻¹ would be NaN.
+        match self.0 {
+            0.0 => c.zeros_like(),
+            n => c.mul_or_zero(p.x(0).powf(n - 1.0) * n),
+        }
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        format!("{}.powf({})", x[0], self.0)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Powi(i32);
+
+impl<T: TensorLike> Elementwise<T> for Powi {
+    const NAME: &'static str = "powi";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].powi(self.0)
+    }
+
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        match self.0 {
+            0 => c.zeros_like(),
+            i32::MIN => c.mul_or_zero(p.y() / p.x(0) * f64::from(i32::MIN)),
+            n => c.mul_or_zero(p.x(0).powi(n - 1) * f64::from(n)),
+        }
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        format!("{}.powi({})", x[0], self.0)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Pow;
+
+impl<T: TensorLike> Elementwise<T> for Pow {
+    const NAME: &'static str = "pow";
+    const ARITY: usize = 2;
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].pow(x[1])
+    }
+
+    // Where y is 0 the strong zero stops x⁻¹, yet keeps the derivative in y.
+    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        let (x, y) = (p.x(0), p.x(1));
+        match arg {
+            0 => c.mul_or_zero(y.mul_or_zero(x.pow(y - 1.0))),
+            _ => c.mul_or_zero(x.pow_ln(y, 1)),
+        }
+    }
+}
+
+/// `xʸ (ln x)ᵏ` for k ≥ 1, the k-th derivative of `xʸ` in y; these are closed under
+/// differentiation, so that every order is right. At x = 0 it is 0 for y > 0, its limit, and by
+/// convention for y = 0.
+#[derive(Clone, Copy)]
+struct PowLn(i32);
+
+impl<T: TensorLike> Elementwise<T> for PowLn {
+    const NAME: &'static str = "pow_ln";
+    const ARITY: usize = 2;
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        let (x, y) = (x[0], x[1]);
+        let zero = x.scalar(0.0)?;
+        let flat = x.eq(&zero)?.mul(&zero.le(y)?)?;
+        let product = x.pow(y)?.mul_or_zero(&x.ln()?.powi(self.0)?)?;
+        flat.select(&zero, &product)
+    }
+
+    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        let (x, y, k) = (p.x(0), p.x(1), self.0);
+        match arg {
+            0 => {
+                let power = y.mul_or_zero(x.pow_ln(y - 1.0, k));
+                c.mul_or_zero(power + x.pow_ln(y - 1.0, k - 1) * f64::from(k))
+            }
+            _ => c.mul_or_zero(x.pow_ln(y, k + 1)),
+        }
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        call("pow_ln", x, &self.0.to_string())
+    }
+}
+
+impl<'t, T: TensorLike> Var<'t, T> {
+    /// The square `x²`, elementwise.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = 2 ȳ x,   ẏ = 2 ẋ x
+    /// ```
+    ///
+    /// Errors and non-smooth points: none. At ±∞ a zero cotangent gives zero.
+    /// Source: NIST DLMF §4.7.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(3.0);
+    /// let [dx] = tape.backward(x.square(), [x])?;
+    /// assert_eq!(dx, 6.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn square(self) -> Self {
+        self.unary(&ByPartial(Square))
+    }
+
+    /// The square root, elementwise.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ / (2 y),   ẏ = ẋ / (2 y)
+    /// ```
+    ///
+    /// At 0: 0 with derivative ∞; below 0: NaN. A zero cotangent gives zero. Errors: none.
+    /// Source: NIST DLMF §4.7.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(4.0);
+    /// let [dx] = tape.backward(x.sqrt(), [x])?;
+    /// assert_eq!(dx, 0.25);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn sqrt(self) -> Self {
+        self.unary(&ByPartial(Sqrt))
+    }
+
+    /// The reciprocal of the square root, `1 / √x`, elementwise.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = −½ ȳ y³,   ẏ = −½ ẋ y³
+    /// ```
+    ///
+    /// At 0: ∞ with derivative −∞; below 0: NaN. A zero cotangent gives zero. Errors: none.
+    /// Source: NIST DLMF §4.7.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(0.25);
+    /// let [dx] = tape.backward(x.rsqrt(), [x])?;
+    /// assert_eq!(dx, -4.0); // −½ 2³
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn rsqrt(self) -> Self {
+        self.unary(&ByPartial(Rsqrt))
+    }
+
+    /// The power `xᵃ` with a constant exponent, elementwise.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ a xᵃ⁻¹,   ẏ = ẋ a xᵃ⁻¹
+    /// ```
+    ///
+    /// `x⁰` is 1 with derivative 0 everywhere, at 0 and NaN too. Below 0 a fractional exponent
+    /// gives NaN. At 0 with a < 1 the derivative is infinite, but a zero cotangent gives zero.
+    /// Errors: none.
+    /// Source: NIST DLMF §4.7.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(4.0);
+    /// let [dx] = tape.backward(x.powf(1.5), [x])?;
+    /// assert_eq!(dx, 3.0); // 1.5 √4
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn powf(self, exponent: f64) -> Self {
+        self.with(ByPartial(Powf(exponent)))
+    }
+
+    /// The power `xⁿ` with a constant whole exponent, elementwise.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ n xⁿ⁻¹,   ẏ = ẋ n xⁿ⁻¹
+    /// ```
+    ///
+    /// `x⁰` is 1 with derivative 0 everywhere. At 0 with n < 0 value and derivative are infinite,
+    /// but a zero cotangent gives zero. Errors: none.
+    /// Source: NIST DLMF §4.7.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(-2.0);
+    /// let [dx] = tape.backward(x.powi(3), [x])?;
+    /// assert_eq!(dx, 12.0); // 3 (−2)²
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn powi(self, exponent: i32) -> Self {
+        self.with(ByPartial(Powi(exponent)))
+    }
+
+    /// The power `xʸ`, elementwise, with both base and exponent differentiated.
+    ///
+    /// Shapes: `x`, `y` → their broadcast.
+    ///
+    /// ```math
+    /// z = xʸ,   x̄ = z̄ y xʸ⁻¹,   ȳ = z̄ xʸ ln x
+    /// ```
+    ///
+    /// # Errors
+    /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    ///
+    /// `x⁰` is 1 with derivative 0 in x, at 0 too. At x = 0 the derivative in y is 0 for y ≥ 0, as
+    /// in PyTorch and JAX. Below 0, whole exponents have their value and derivatives in x, others
+    /// NaN; the derivative in y is NaN. A zero cotangent gives zero everywhere. For a constant
+    /// exponent, [`Var::powf`] and [`Var::powi`] are cheaper.
+    /// Source: NIST DLMF §4.7.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let (x, y) = (tape.var(-2.0), tape.constant(3.0));
+    /// let z = x.pow(y);
+    /// assert_eq!(z.item()?, -8.0);
+    /// assert_eq!(tape.backward(z, x)?, 12.0); // 3 (−2)²
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn pow(self, y: impl Operand<'t, T>) -> Self {
+        self.binary(&ByPartial(Pow), y)
+    }
+
+    /// `xʸ (ln x)ᵏ`.
+    #[track_caller]
+    pub(crate) fn pow_ln(self, y: Self, k: i32) -> Self {
+        match k {
+            0 => self.pow(y),
+            _ => self.tape.apply(ByPartial(PowLn(k)), &[self, y]),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Order: sorting, the largest, the median. The order is found on the host, from the values; the
+//! elements are then picked by index, which is linear.
+
+use std::cmp::Ordering;
+
+use crate::error::{Error, ErrorKind, backend};
+use crate::shape::resized;
+use crate::shape::{Axes, Index, Shape};
+use crate::tensor::TensorLike;
+use crate::var::Var;
+
+impl<'t, T: TensorLike> Var<'t, T> {
+    /// The elements along `axis` in ascending order.
+    ///
+    /// The sort is stable: equal elements keep their order. NaN comes last.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// y = x[i],   x̄[i] = ȳ,   ẏ = ẋ[i],   i = argsort(x)
+    /// ```
+    ///
+    /// # Errors
+    /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange); a scalar has no axis.
+    ///
+    /// Among equal elements each has the derivative of the place it gets.
+    #[track_caller]
+    pub fn sort(self, axis: isize) -> Self {
+        match self.lanes("sort", axis) {
+            Ok(lanes) => self.pick(&lanes.ascending(), lanes.shape),
+            Err(void) => void,
+        }
+    }
+
+    /// The `k` largest elements along the last axis, in descending order.
+    ///
+    /// Of equal elements the first come first. NaN counts as larger than everything.
+    ///
+    /// Shapes: `[.., n]` → `[.., k]`.
+    ///
+    /// ```math
+    /// y = x[i],   x̄[i] = ȳ,   ẏ = ẋ[i]
+    /// ```
+    ///
+    /// # Errors
+    /// [`Parameter`](ErrorKind::Parameter) if k is larger than the axis;
+    /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange) for a scalar.
+    ///
+    /// Among equal elements each has the derivative of the place it gets.
+    #[track_caller]
+    pub fn topk(self, k: usize) -> Self {
+        let lanes = match self.lanes("topk", -1) {
+            Ok(lanes) => lanes,
+            Err(void) => return void,
+        };
+        let n = lanes.shape[lanes.axis];
+        if k > n {
+            let message = format!("cannot take the {k} largest of {n} elements");
+            return self.void("topk", ErrorKind::Parameter { message });
+        }
+        let mut places = Vec::with_capacity(lanes.places.len() * k);
+        for lane in &lanes.places {
+            places.extend(&lanes.sorted(lane, descending)[..k]);
+        }
+        self.pick(&places, resized(&lanes.shape, lanes.axis, k))
+    }
+
+    /// The middle element of all in ascending order; of an even number, the lower of the two in the
+    /// middle, as in PyTorch. NaN if there is one.
+    ///
+    /// Shapes: any → `[]`.
+    ///
+    /// ```math
+    /// x̄ = ȳ [x = y] / n,   ẏ = Σ ẋ [x = y] / n,   n = Σ [x = y]
+    /// ```
+    ///
+    /// # Errors
+    /// [`EmptyReduction`](ErrorKind::EmptyReduction) over no elements.
+    ///
+    /// The n elements that are tied share the cotangent equally, as for [`Var::max`].
+    #[track_caller]
+    pub fn median(self) -> Self {
+        let Ok(shape) = self.shape() else { return self };
+        let (Some(n), Ok(value)) = (shape.n_elements(), self.value()) else { return self };
+        let mut data = match value.to_host() {
+            Ok(data) => data,
+            Err(error) => return self.void("median", backend(error)),
+        };
+        if n == 0 {
+            return self.void("median", ErrorKind::EmptyReduction { shape });
+        }
+        data.sort_by(|&a, &b| ascending(a, b));
+        // The largest of what is not above it, so that ties and NaN are as for max.
+        self.gt(data[(n - 1) / 2]).where_(f64::NEG_INFINITY, self).max()
+    }
+
+    /// The places along `axis` that [`Var::sort`] takes its elements from. Data of the host.
+    ///
+    /// # Errors
+    /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange); [`Backend`](ErrorKind::Backend) if the device
+    /// cannot be read.
+    #[track_caller]
+    pub fn argsort(self, axis: isize) -> Result<Index, Error> {
+        match self.lanes("argsort", axis) {
+            Ok(lanes) => {
+                let order = lanes.ascending().iter().map(|&place| lanes.along(place)).collect();
+                self.index("argsort", lanes.shape, order)
+            }
+            Err(void) => Err(void.tape().error(void.id())),
+        }
+    }
+
+    /// The place along `axis` of the largest element, of the first if there are several, or of the
+    /// first NaN. Data of the host, without the axis.
+    ///
+    /// # Errors
+    /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange);
+    /// [`EmptyReduction`](ErrorKind::EmptyReduction) over no elements;
+    /// [`Backend`](ErrorKind::Backend) if the device cannot be read.
+    #[track_caller]
+    pub fn argmax(self, axis: isize) -> Result<Index, Error> {
+        self.arg_first("argmax", axis, descending)
+    }
+
+    /// The place along `axis` of the smallest element; otherwise as [`Var::argmax`].
+    ///
+    /// # Errors
+    /// As [`Var::argmax`].
+    #[track_caller]
+    pub fn argmin(self, axis: isize) -> Result<Index, Error> {
+        self.arg_first("argmin", axis, nan_then_ascending)
+    }
+
+    /// The place along `axis` of what comes first in an order.
+    #[track_caller]
+    fn arg_first(self, op: &'static str, axis: isize, order: Order) -> Result<Index, Error> {
+        let lanes = match self.lanes(op, axis) {
+            Ok(lanes) => lanes,
+            Err(void) => return Err(void.tape().error(void.id())),
+        };
+        let mut first = Vec::with_capacity(lanes.places.len());
+        for lane in &lanes.places {
+            match lane.iter().min_by(|&&a, &&b| order(lanes.data[a], lanes.data[b])) {
+                Some(&place) => first.push(lanes.along(place)),
+                None => {
+                    let void = self.void(op, ErrorKind::EmptyReduction { shape: lanes.shape });
+                    return Err(void.tape().error(void.id()));
+                }
+            }
+        }
+        self.index(op, lanes.shape.without(&[lanes.axis]), first)
+    }
+
+    #[track_caller]
+    fn index(self, op: &'static str, shape: Shape, data: Vec<usize>) -> Result<Index, Error> {
+        match Index::new(shape, data) {
+            Ok(index) => Ok(index),
+            Err(kind) => {
+                let void = self.void(op, kind);
+                Err(void.tape().error(void.id()))
+            }
+        }
+    }
+
+    /// The elements at `places` of the row-major order, in a shape.
+    #[track_caller]
+    pub(super) fn pick(self, places: &[usize], shape: Shape) -> Self {
+        let Ok(own) = self.shape() else { return self };
+        self.reshape(own.iter().product::<usize>()).index_select(0, places).reshape(shape)
+    }
+
+    /// The values along an axis; the void handle where there are none.
+    #[track_caller]
+    fn lanes(self, op: &'static str, axis: isize) -> Result<Lanes, Self> {
+        let Ok(value) = self.value() else { return Err(self) };
+        let shape = Shape::from(value.shape());
+        match (Axes::from(axis).resolve(shape.rank()), value.to_host()) {
+            (Ok(axes), Ok(data)) => Ok(Lanes::new(shape, axes[0], data)),
+            (Err(kind), _) => Err(self.void(op, kind)),
+            (_, Err(error)) => Err(self.void(op, backend(error))),
+        }
+    }
+}
+
+/// The values of a tensor, lane by lane along one axis.
+struct Lanes {
+    shape: Shape,
+    axis: usize,
+    data: Vec<f64>,
+    /// For each lane, in row-major order of the other axes, the places of its elements in `data`.
+    places: Vec<Vec<usize>>,
+}
+
+impl Lanes {
+    fn new(shape: Shape, axis: usize, data: Vec<f64>) -> Lanes {
+        let inner: usize = shape[axis + 1..].iter().product();
+        let outer: usize = shape[..axis].iter().product();
+        let lane = |block, start| {
+            (0..shape[axis]).map(|i| (block * shape[axis] + i) * inner + start).collect()
+        };
+        let places = (0..outer * inner).map(|at| lane(at / inner, at % inner)).collect();
+        Lanes { shape, axis, data, places }
+    }
+
+    /// The places of a lane, by their values; equal ones in the order they have.
+    fn sorted(&self, lane: &[usize], order: Order) -> Vec<usize> {
+        let mut places = lane.to_vec();
+        places.sort_by(|&a, &b| order(self.data[a], self.data[b]));
+        places
+    }
+
+    /// For each place, the place to take its element from so that all lanes ascend.
+    fn ascending(&self) -> Vec<usize> {
+        let mut order = vec![0; self.data.len()];
+        for lane in &self.places {
+            for (&place, source) in lane.iter().zip(self.sorted(lane, ascending)) {
+                order[place] = source;
+            }
+        }
+        order
+    }
+
+    /// The index along the axis of the element at a place.
+    fn along(&self, place: usize) -> usize {
+        place / self.shape[self.axis + 1..].iter().product::<usize>() % self.shape[self.axis]
+    }
+}
+
+type Order = fn(f64, f64) -> Ordering;
+
+/// NaN last.
+fn ascending(a: f64, b: f64) -> Ordering {
+    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
+/// NaN first.
+fn descending(a: f64, b: f64) -> Ordering {
+    ascending(b, a)
+}
+
+/// NaN first.
+fn nan_then_ascending(a: f64, b: f64) -> Ordering {
+    a.partial_cmp(&b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
+}

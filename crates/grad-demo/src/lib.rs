@@ -1,0 +1,53 @@
+//! The command line of simple-grad: the program of the original on any backend, and what backends
+//! make of it compared.
+//!
+//! One module a concern: `args` says what can be asked for, `backend` brings a computation to the
+//! tensors asked for, `program` is the computation, `output` and `compare` show what came out.
+
+mod args;
+mod backend;
+mod compare;
+mod output;
+mod program;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+
+/// The exit code where what was asked for could not be done.
+const TROUBLE: u8 = 2;
+
+/// The program: reads the arguments of the process, does what they ask for, and says how it went.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        // Help and version come as errors too.
+        Err(error) if !error.use_stderr() => output::help(&error),
+        Err(error) => Err(anyhow::anyhow!(args::sentence(&error))),
+    };
+    outcome.unwrap_or_else(|error| {
+        complain(&error.to_string());
+        ExitCode::from(TROUBLE)
+    })
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        None => output::trace(cli.place, cli.format),
+        Some(Command::Compare(args)) => compare::run(&args),
+    }
+}
+
+/// Says on the standard error what is wrong. Never a backtrace: the sentence has to do.
+fn complain(sentence: &str) {
+    // Where nobody listens there is nothing left to do.
+    let _ = writeln!(std::io::stderr().lock(), "error: {sentence}");
+}
+
+/// The README of the project, so that its code is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
