@@ -8,6 +8,7 @@ mod compare;
 mod conformance;
 pub mod fuzz;
 pub mod laws;
+mod matrices;
 pub mod methods;
 mod minimal;
 mod random;
