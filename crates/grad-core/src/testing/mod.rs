@@ -13,6 +13,8 @@ pub mod methods;
 mod minimal;
 mod random;
 pub mod reference;
+#[cfg(feature = "vectors")]
+pub mod vectors;
 
 pub use catalogue::{Case, catalogue};
 pub use compare::{Failure, Verdict};
