@@ -2,10 +2,11 @@
 
 use candle_core::Tensor;
 use grad_core::extend::{DType, Index, Slice, TensorLike, Window, stretched_axes};
+use grad_linalg::Matrices;
 
 use crate::error::{CandleError, Result};
 use crate::tensor::{CandleTensor, dtype_of};
-use crate::{elementwise as each, kernels as k, matmul, movement, reduce, tensor};
+use crate::{elementwise as each, kernels as k, linalg, matmul, movement, reduce, tensor};
 
 /// Exact where `x + 0` is not: −0 + 0 is 0.
 const NOTHING: f64 = -0.0;
@@ -107,4 +108,13 @@ impl TensorLike for CandleTensor {
     }
     fn unfold(&self, axis: usize, window: Window) -> Result<Self> { wrap(movement::unfold(&self.0, axis, window)) }
     fn fold(&self, axis: usize, window: Window, n: usize) -> Result<Self> { wrap(movement::fold(&self.0, axis, window, n)) }
+    fn solve(&self, rhs: &Self) -> Result<Self> { wrap(linalg::solved("solve", &self.0, &rhs.0, grad_linalg::solve)) }
+    fn triangular_solve(&self, rhs: &Self, upper: bool) -> Result<Self> {
+        let solve = |a: Matrices<'_>, b: Matrices<'_>| grad_linalg::triangular_solve(a, b, upper);
+        wrap(linalg::solved("triangular_solve", &self.0, &rhs.0, solve))
+    }
+    fn inv(&self) -> Result<Self> { wrap(linalg::factored("inv", &self.0, |n| [n, n], grad_linalg::inv)) }
+    fn slogdet(&self) -> Result<Self> { wrap(linalg::factored("slogdet", &self.0, |_| [2], grad_linalg::slogdet)) }
+    fn cholesky(&self) -> Result<Self> { wrap(linalg::factored("cholesky", &self.0, |n| [n, n], grad_linalg::cholesky)) }
+    fn eigh(&self) -> Result<Self> { wrap(linalg::factored("eigh", &self.0, |n| [n + 1, n], grad_linalg::eigh)) }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use grad_core::extend::{ErrorKind, Unsupported};
+use grad_linalg::LinalgError;
 
 /// The result of what this crate does.
 pub(crate) type Result<T> = std::result::Result<T, CandleError>;
@@ -18,6 +19,8 @@ pub enum CandleError {
     Candle(candle_core::Error),
     /// The arguments do not fit each other. Candle was not asked, for it may panic on them.
     Invalid(ErrorKind),
+    /// Matrices that have no result, singular ones for instance.
+    Linalg(LinalgError),
     /// An optional method that this backend leaves out.
     Unsupported(Unsupported),
 }
@@ -27,6 +30,7 @@ impl fmt::Display for CandleError {
         match self {
             CandleError::Candle(error) => write!(f, "candle: {}", one_line(error)),
             CandleError::Invalid(kind) => kind.fmt(f),
+            CandleError::Linalg(error) => error.fmt(f),
             CandleError::Unsupported(unsupported) => unsupported.fmt(f),
         }
     }
@@ -36,7 +40,7 @@ impl std::error::Error for CandleError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             CandleError::Candle(error) => Some(error),
-            CandleError::Invalid(_) | CandleError::Unsupported(_) => None,
+            CandleError::Invalid(_) | CandleError::Linalg(_) | CandleError::Unsupported(_) => None,
         }
     }
 }
@@ -52,6 +56,13 @@ impl From<ErrorKind> for CandleError {
     #[cold]
     fn from(kind: ErrorKind) -> Self {
         CandleError::Invalid(kind)
+    }
+}
+
+impl From<LinalgError> for CandleError {
+    #[cold]
+    fn from(error: LinalgError) -> Self {
+        CandleError::Linalg(error)
     }
 }
 

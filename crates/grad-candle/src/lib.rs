@@ -26,7 +26,9 @@
 //!
 //! Where candle's kernels disagree with what [`TensorLike`](grad_core::TensorLike) asks for (NaN
 //! in `maximum`, `relu` and `max`, `pow` of negative bases, sums in 16 bits, matrix products with
-//! many batch axes), this crate computes the right value instead.
+//! many batch axes), this crate computes the right value instead. Linear systems, inverses,
+//! determinants and factors of matrices, which candle does not have, are computed on the host in
+//! f64, by `grad_linalg`, and brought back to the device.
 
 pub use candle_core;
 
@@ -34,6 +36,7 @@ mod backend;
 mod elementwise;
 mod error;
 mod kernels;
+mod linalg;
 mod matmul;
 mod movement;
 mod reduce;

@@ -50,9 +50,8 @@ fn along(
     Ok(found)
 }
 
-/// The derivatives of the polynomial `p(t) = det (X + t U)` at 0, from its values.
-///
-/// The fourth-order polynomial through five values is exact for n ≤ 4; further nodes for larger n.
+/// The derivatives of `p(t) = det (X + t U)` at 0: p is a polynomial of degree n, and known from its
+/// values, which elimination gives, at n + 1 places.
 fn polynomial_derivatives(x: &Reference, u: &Reference, orders: usize) -> Result<Vec<f64>, Error> {
     // Newton's divided differences at t = 0, 1, −1, 2, −2, …, then Horner in t.
     let n = f64::from(x.data().len() as u32).sqrt() as usize;

@@ -23,8 +23,10 @@ use crate::matrices::{Matrices, append};
 /// # Ok::<(), grad_linalg::LinalgError>(())
 /// ```
 pub fn solve(a: Matrices<'_>, b: Matrices<'_>) -> Result<Vec<f64>, LinalgError> {
-    a.order()?;
     a.go_with(&b)?;
+    if a.order()? == 0 {
+        return Ok(Vec::new()); // faer does not factor nothing.
+    }
     each(a, b.size(), |index, out| {
         append(out, &invertible(a, index)?.solve(b.get(index)));
         Ok(())
@@ -43,6 +45,9 @@ pub fn triangular_solve(
 ) -> Result<Vec<f64>, LinalgError> {
     let n = a.order()?;
     a.go_with(&b)?;
+    if n == 0 {
+        return Ok(Vec::new());
+    }
     // What is not read must not make the result NaN.
     let inside = |i: usize, j: usize| if upper { i <= j } else { j <= i };
     let data: Vec<f64> = (0..a.count())
@@ -71,7 +76,9 @@ pub fn triangular_solve(
 /// [`LinalgError::Singular`] if elimination meets a pivot of exactly zero;
 /// [`LinalgError::NotSquare`].
 pub fn inv(a: Matrices<'_>) -> Result<Vec<f64>, LinalgError> {
-    a.order()?;
+    if a.order()? == 0 {
+        return Ok(Vec::new());
+    }
     each(a, a.size(), |index, out| {
         append(out, &invertible(a, index)?.inverse());
         Ok(())
@@ -84,20 +91,18 @@ pub fn inv(a: Matrices<'_>) -> Result<Vec<f64>, LinalgError> {
 /// # Errors
 /// [`LinalgError::NotSquare`].
 pub fn slogdet(a: Matrices<'_>) -> Result<Vec<f64>, LinalgError> {
-    a.order()?;
+    if a.order()? == 0 {
+        // The empty product is 1.
+        return Ok([1.0, 0.0].repeat(a.count()));
+    }
     each(a, [1, 2], |index, out| {
-        let (mut sign, mut ln) = (1.0, 0.0);
-        // faer does not factor nothing; its determinant is the empty product.
-        if a.size() != [0, 0] {
-            let lu = PartialPivLu::new(a.get(index));
-            sign = parity(lu.P().arrays().0);
-            for pivot in pivots(&lu) {
-                // Not `signum`, which is 1 at 0.
-                sign *= if pivot == 0.0 { 0.0 } else { pivot.signum() };
-                ln += pivot.abs().ln();
-            }
-        }
-        out.extend([sign, ln]);
+        let Ok(lu) = invertible(a, index) else {
+            out.extend([0.0, f64::NEG_INFINITY]);
+            return Ok(());
+        };
+        let sign: f64 = pivots(&lu).map(f64::signum).product();
+        let ln = pivots(&lu).map(|pivot| pivot.abs().ln()).sum();
+        out.extend([sign * parity(lu.P().arrays().0), ln]);
         Ok(())
     })
 }
@@ -108,7 +113,9 @@ pub fn slogdet(a: Matrices<'_>) -> Result<Vec<f64>, LinalgError> {
 /// # Errors
 /// [`LinalgError::NotPositiveDefinite`]; [`LinalgError::NotSquare`].
 pub fn cholesky(a: Matrices<'_>) -> Result<Vec<f64>, LinalgError> {
-    a.order()?;
+    if a.order()? == 0 {
+        return Ok(Vec::new());
+    }
     each(a, a.size(), |index, out| match Llt::new(a.get(index), Side::Lower) {
         Ok(factor) => {
             append(out, &factor.L().to_owned());
@@ -129,6 +136,9 @@ pub fn cholesky(a: Matrices<'_>) -> Result<Vec<f64>, LinalgError> {
 /// [`LinalgError::NoConvergence`], which is not known to happen; [`LinalgError::NotSquare`].
 pub fn eigh(a: Matrices<'_>) -> Result<Vec<f64>, LinalgError> {
     let n = a.order()?;
+    if n == 0 {
+        return Ok(Vec::new());
+    }
     each(a, [n + 1, n], |index, out| {
         let largest = a.elements(index).iter().fold(0.0f64, |max, x| max.max(x.abs()));
         // A power of two, so that nothing is rounded and squares do not overflow.
@@ -161,9 +171,6 @@ fn each(
     mut f: impl FnMut(usize, &mut Vec<f64>) -> Result<(), LinalgError>,
 ) -> Result<Vec<f64>, LinalgError> {
     let n = size[0] * size[1];
-    if n == 0 {
-        return Ok(Vec::new());
-    }
     let mut out = Vec::with_capacity(a.count() * n);
     for index in 0..a.count() {
         match a.is_finite(index) {
@@ -177,6 +184,7 @@ fn each(
 /// The factors of a matrix that has an inverse.
 fn invertible(a: Matrices<'_>, index: usize) -> Result<PartialPivLu<f64>, LinalgError> {
     let lu = PartialPivLu::new(a.get(index));
+    // After a pivot of zero the others are NaN.
     if pivots(&lu).any(|pivot| pivot == 0.0) {
         return Err(LinalgError::Singular { index, count: a.count() });
     }

@@ -152,7 +152,8 @@ fn results_do_not_depend_on_the_batch() -> Tested {
 #[test]
 fn a_singular_matrix_is_an_error_that_says_so() -> Tested {
     let (a, b) = (Matrices::new(&[2, 2], &SINGULAR)?, Matrices::new(&[2, 1], &[1.0, 1.0])?);
-    for result in [inv(a), solve(a, b)] {
+    let no_columns = Matrices::new(&[2, 0], &[])?;
+    for result in [inv(a), solve(a, b), solve(a, no_columns)] {
         assert_eq!(result, Err(LinalgError::Singular { index: 0, count: 1 }));
     }
     let zero_on_the_diagonal = Matrices::new(&[2, 2], &[1.0, 2.0, 3.0, 0.0])?;
@@ -171,7 +172,9 @@ fn an_error_names_the_matrix_of_the_batch() -> Tested {
 
 #[test]
 fn the_determinant_of_a_singular_matrix_has_the_logarithm_minus_infinity() -> Tested {
-    assert_eq!(slogdet(Matrices::new(&[2, 2], &SINGULAR)?)?, [0.0, f64::NEG_INFINITY]);
+    for (n, a) in [(2, &SINGULAR[..]), (3, &[1.0; 9]), (5, &[0.0; 25]), (40, &[1.0; 1600])] {
+        assert_eq!(slogdet(Matrices::new(&[n, n], a)?)?, [0.0, f64::NEG_INFINITY]);
+    }
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! `TensorLike` for `NdTensor`: which kernel, with which formula.
 
 use grad_core::extend::{DType, Index, Shape, Slice, TensorLike, Window, n_elements};
+use grad_linalg as linalg;
 
 use crate::element::Element;
 use crate::error::NdError;
@@ -159,4 +160,12 @@ impl<A: Element> TensorLike for NdTensor<A> {
     fn fold(&self, axis: usize, window: Window, n: usize) -> Result<A> {
         self.folded(axis, window, n)
     }
+    fn solve(&self, rhs: &Self) -> Result<A> { self.solved("solve", rhs, linalg::solve) }
+    fn triangular_solve(&self, rhs: &Self, upper: bool) -> Result<A> {
+        self.solved("triangular_solve", rhs, |a, b| linalg::triangular_solve(a, b, upper))
+    }
+    fn inv(&self) -> Result<A> { self.factored("inv", |n| [n, n], linalg::inv) }
+    fn slogdet(&self) -> Result<A> { self.factored("slogdet", |_| [2], linalg::slogdet) }
+    fn cholesky(&self) -> Result<A> { self.factored("cholesky", |n| [n, n], linalg::cholesky) }
+    fn eigh(&self) -> Result<A> { self.factored("eigh", |n| [n + 1, n], linalg::eigh) }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use grad_core::extend::{Shape, Slice, Unsupported, Window};
+use grad_linalg::LinalgError;
 
 /// Why an operation on [`NdTensor`](crate::NdTensor)s could not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +89,13 @@ pub enum NdError {
         /// The shape asked for.
         shape: Shape,
     },
+    /// Matrices that have no result, singular ones for instance.
+    Linalg {
+        /// The method.
+        op: &'static str,
+        /// What is wrong with them.
+        source: LinalgError,
+    },
     /// A method that this backend does not have.
     Unsupported(Unsupported),
 }
@@ -124,6 +132,7 @@ impl fmt::Display for NdError {
             NdError::TooLarge { op, shape } => {
                 write!(f, "{op}: shape {shape} has more elements than memory can hold")
             }
+            NdError::Linalg { op, source } => write!(f, "{op}: {source}"),
             NdError::Unsupported(unsupported) => unsupported.fmt(f),
         }
     }

@@ -7,6 +7,9 @@
 //! slicing share the buffer, and so does reshaping where the elements lie in row-major order.
 //! Tensors of one element hold it in place and allocate nothing.
 //!
+//! Linear systems, inverses, determinants and factors of matrices are computed by `grad_linalg`, in
+//! `f64` for both types of elements.
+//!
 //! The order of every summation is fixed, and no threads are used, so that the same program gives
 //! the same bits.
 
@@ -19,6 +22,7 @@ mod backend;
 
 mod elementwise;
 mod index;
+mod linalg;
 mod matmul;
 mod movement;
 mod reduce;
