@@ -144,10 +144,10 @@ fn package() -> Result<()> {
             }
         }
     }
-    let [core, ndarray, candle] = named.each_ref().map(String::as_str);
+    let [core, linalg, ndarray, candle] = named.each_ref().map(String::as_str);
     // candle itself would be built once more, for minutes.
-    call(&["package", core, ndarray, candle, "--allow-dirty", "--no-verify"], &[])?;
-    call(&["package", core, ndarray, "--allow-dirty"], &[])
+    call(&["package", core, linalg, ndarray, candle, "--allow-dirty", "--no-verify"], &[])?;
+    call(&["package", core, linalg, ndarray, "--allow-dirty"], &[])
 }
 
 fn seconds(time: Duration) -> String {

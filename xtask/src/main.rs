@@ -7,6 +7,7 @@
 
 mod bench;
 mod ci;
+mod conformance;
 mod diff;
 mod golden;
 mod tidy;
@@ -28,6 +29,8 @@ struct Cli {
 enum Command {
     /// Checks everything that a change must pass, cheapest first; stops at the first failure.
     Ci(ci::Options),
+    /// Runs files of test vectors on a backend.
+    Conformance(conformance::Options),
     /// Compares the output of the demo with its golden files.
     Golden(golden::Options),
     /// Runs a benchmark and prints its cases side by side.
@@ -35,13 +38,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let success = |()| ExitCode::SUCCESS;
     let done = match Cli::parse().command {
-        Command::Ci(options) => ci::run(&options),
-        Command::Golden(options) => golden::run(&options),
-        Command::Bench(options) => bench::run(&options),
+        Command::Ci(options) => ci::run(&options).map(success),
+        Command::Conformance(options) => conformance::run(&options),
+        Command::Golden(options) => golden::run(&options).map(success),
+        Command::Bench(options) => bench::run(&options).map(success),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("\nerror: {error:#}");
             ExitCode::FAILURE

@@ -8,7 +8,10 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 /// The crates that are published.
-pub(crate) const LIBRARIES: [&str; 3] = ["grad-core", "grad-ndarray", "grad-candle"];
+pub(crate) const LIBRARIES: [&str; 4] = ["grad-core", "grad-linalg", "grad-ndarray", "grad-candle"];
+
+/// Those of them that implement `TensorLike`.
+pub(crate) const BACKENDS: [&str; 2] = ["grad-ndarray", "grad-candle"];
 
 /// The root of the workspace: the parent of this crate.
 pub(crate) fn root() -> PathBuf {

@@ -1,11 +1,11 @@
 //! `TensorLike` for `CandleTensor`: which function serves which method.
 
 use candle_core::Tensor;
-use grad_core::extend::{Slice, TensorLike, stretched_axes};
+use grad_core::extend::{DType, Index, Slice, TensorLike, Window, stretched_axes};
 
 use crate::error::{CandleError, Result};
 use crate::tensor::{CandleTensor, dtype_of};
-use crate::{elementwise as each, kernels, matmul, movement, reduce, tensor};
+use crate::{elementwise as each, kernels as k, matmul, movement, reduce, tensor};
 
 /// Exact where `x + 0` is not: −0 + 0 is 0.
 const NOTHING: f64 = -0.0;
@@ -20,15 +20,15 @@ impl TensorLike for CandleTensor {
     type Error = CandleError;
 
     #[inline] fn shape(&self) -> &[usize] { self.0.dims() }
-    #[inline] fn dtype(&self) -> grad_core::DType { dtype_of(&self.0) }
+    #[inline] fn dtype(&self) -> DType { dtype_of(&self.0) }
     fn full(&self, shape: &[usize], value: f64) -> Result<Self> { wrap(tensor::full(&self.0, shape, value)) }
     fn from_host(&self, shape: &[usize], data: &[f64]) -> Result<Self> { wrap(tensor::from_host(&self.0, shape, data)) }
     fn to_host(&self) -> Result<Vec<f64>> { tensor::to_host(&self.0) }
 
-    fn add(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic(kernels::Add, Tensor::add, &self.0, &rhs.0)) }
-    fn sub(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic(kernels::Sub, Tensor::sub, &self.0, &rhs.0)) }
-    fn mul(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic(kernels::Mul, Tensor::mul, &self.0, &rhs.0)) }
-    fn div(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic(kernels::Div, Tensor::div, &self.0, &rhs.0)) }
+    fn add(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic(k::Add, Tensor::add, &self.0, &rhs.0)) }
+    fn sub(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic(k::Sub, Tensor::sub, &self.0, &rhs.0)) }
+    fn mul(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic(k::Mul, Tensor::mul, &self.0, &rhs.0)) }
+    fn div(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic(k::Div, Tensor::div, &self.0, &rhs.0)) }
     fn pow(&self, rhs: &Self) -> Result<Self> { wrap(each::pow(&self.0, &rhs.0)) }
     fn lt(&self, rhs: &Self) -> Result<Self> { wrap(each::lt(&self.0, &rhs.0)) }
     fn eq(&self, rhs: &Self) -> Result<Self> { wrap(each::eq(&self.0, &rhs.0)) }
@@ -60,6 +60,34 @@ impl TensorLike for CandleTensor {
     fn le(&self, rhs: &Self) -> Result<Self> { wrap(each::le(&self.0, &rhs.0)) }
     fn ne(&self, rhs: &Self) -> Result<Self> { wrap(each::ne(&self.0, &rhs.0)) }
     fn mul_or_zero(&self, p: &Self) -> Result<Self> { wrap(each::mul_or_zero(&self.0, &p.0)) }
+    fn expm1(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Expm1, &self.0)) }
+    fn exp2(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Exp2, &self.0)) }
+    fn log2(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Log2, &self.0)) }
+    fn log10(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Log10, &self.0)) }
+    fn log1p(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Log1p, &self.0)) }
+    fn tan(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Tan, &self.0)) }
+    fn asin(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Asin, &self.0)) }
+    fn acos(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Acos, &self.0)) }
+    fn atan(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Atan, &self.0)) }
+    fn sinh(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Sinh, &self.0)) }
+    fn cosh(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Cosh, &self.0)) }
+    fn asinh(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Asinh, &self.0)) }
+    fn acosh(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Acosh, &self.0)) }
+    fn atanh(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Atanh, &self.0)) }
+    fn erf(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Erf, &self.0)) }
+    fn floor(&self) -> Result<Self> { wrap(each::function("floor", Tensor::floor, &self.0)) }
+    fn ceil(&self) -> Result<Self> { wrap(each::function("ceil", Tensor::ceil, &self.0)) }
+    fn round(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Round, &self.0)) }
+    fn trunc(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Trunc, &self.0)) }
+    fn atan2(&self, x: &Self) -> Result<Self> { wrap(each::atan2(&self.0, &x.0)) }
+    fn square(&self) -> Result<Self> { wrap(each::function("square", Tensor::sqr, &self.0)) }
+    fn rsqrt(&self) -> Result<Self> { wrap(each::rsqrt(&self.0)) }
+    fn sigmoid(&self) -> Result<Self> { wrap(each::sigmoid(&self.0)) }
+    fn softplus(&self) -> Result<Self> { wrap(each::softplus(&self.0)) }
+    fn softmax(&self, axis: usize) -> Result<Self> { wrap(reduce::softmax(&self.0, axis)) }
+    fn log_softmax(&self, axis: usize) -> Result<Self> { wrap(reduce::log_softmax(&self.0, axis)) }
+    fn cumsum(&self, axis: usize) -> Result<Self> { wrap(reduce::cumsum(&self.0, axis)) }
+    fn reverse_cumsum(&self, axis: usize) -> Result<Self> { wrap(reduce::reverse_cumsum(&self.0, axis)) }
     fn min(&self, axes: &[usize]) -> Result<Self> { wrap(reduce::min(&self.0, axes)) }
     fn mean(&self, axes: &[usize]) -> Result<Self> { wrap(reduce::mean(&self.0, axes)) }
     fn sum_to(&self, shape: &[usize]) -> Result<Self> {
@@ -71,4 +99,12 @@ impl TensorLike for CandleTensor {
     fn unslice(&self, shape: &[usize], slices: &[Slice]) -> Result<Self> { wrap(movement::unslice(&self.0, shape, slices)) }
     fn index_select(&self, axis: usize, index: &[usize]) -> Result<Self> { wrap(movement::index_select(&self.0, axis, index)) }
     fn index_add(&self, axis: usize, index: &[usize], size: usize) -> Result<Self> { wrap(movement::index_add(&self.0, axis, index, size)) }
+    fn gather(&self, axis: usize, index: &Index) -> Result<Self> { wrap(movement::gather(&self.0, axis, index)) }
+    fn scatter_add(&self, axis: usize, index: &Index, shape: &[usize]) -> Result<Self> { wrap(movement::scatter_add(&self.0, axis, index, shape)) }
+    fn concat(&self, others: &[&Self], axis: usize) -> Result<Self> {
+        let others: Vec<&Tensor> = others.iter().map(|other| &other.0).collect();
+        wrap(movement::concat(&self.0, &others, axis))
+    }
+    fn unfold(&self, axis: usize, window: Window) -> Result<Self> { wrap(movement::unfold(&self.0, axis, window)) }
+    fn fold(&self, axis: usize, window: Window, n: usize) -> Result<Self> { wrap(movement::fold(&self.0, axis, window, n)) }
 }

@@ -3,12 +3,13 @@
 //! Where candle's kernel is right on every device, it is used. Else the CPU has a kernel of ours,
 //! and other devices a composition of candle's operations (the functions in `portable`).
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use grad_core::extend::{ErrorKind, Shape, n_elements};
 
 use crate::error::Result;
 use crate::kernels::{
-    Apply2, Eq, Function2, Le, Lt, Maximum, Minimum, MulOrZero, Ne, Pow, Relu, Select,
+    Apply1, Apply2, Atan2, Eq, Function1, Function2, Le, Lt, Maximum, Minimum, MulOrZero, Ne, Pow,
+    Relu, Rsqrt, Select, Sigmoid, Softplus,
 };
 use crate::tensor::{count, dtype_of, same_shape, zeros};
 
@@ -36,10 +37,30 @@ pub(crate) fn arithmetic<F: Function2>(_: F, f: Binary, x: &Tensor, y: &Tensor) 
 #[inline]
 pub(crate) fn function(op: &'static str, f: Unary, x: &Tensor) -> Result<Tensor> {
     must_be_float(op, x)?;
-    if count(x.dims())? > 0 && repeats_first(x) {
-        return Ok(f(&first(x)?)?.broadcast_as(x.dims())?);
+    match count(x.dims())? {
+        0 => Ok(x.clone()),
+        _ if repeats_first(x) => Ok(f(&first(x)?)?.broadcast_as(x.dims())?),
+        _ => Ok(f(x)?),
     }
-    Ok(f(x)?)
+}
+
+/// A function of one argument, by a kernel of ours on the CPU, where the tensor goes if it is
+/// elsewhere: no device of candle's has the function, or has it right.
+#[inline]
+pub(crate) fn function_on_cpu<F: Function1>(_: F, x: &Tensor) -> Result<Tensor> {
+    function(F::NAME, via_cpu::<F>, x)
+}
+
+pub(crate) fn rsqrt(x: &Tensor) -> Result<Tensor> {
+    function("rsqrt", one_on_cpu_or(Rsqrt, portable::rsqrt, x), x)
+}
+
+pub(crate) fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    function("sigmoid", one_on_cpu_or(Sigmoid, portable::sigmoid, x), x)
+}
+
+pub(crate) fn softplus(x: &Tensor) -> Result<Tensor> {
+    function("softplus", one_on_cpu_or(Softplus, portable::softplus, x), x)
 }
 
 /// `by · x + plus`.
@@ -88,6 +109,12 @@ pub(crate) fn pow(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     broadcasting(on_cpu_or(Pow, portable::pow, x), x, y)
 }
 
+/// The angle of (x, y) for `y` first. Off the CPU it goes through the host: no candle kernel is it.
+pub(crate) fn atan2(y: &Tensor, x: &Tensor) -> Result<Tensor> {
+    must_be_float("atan2", y)?;
+    broadcasting(on_cpu_or(Atan2, portable::atan2, y), y, x)
+}
+
 /// `xᵉ`. Candle's kernel is right: it is the `pow` of the platform.
 pub(crate) fn powf(x: &Tensor, exponent: f64) -> Result<Tensor> {
     must_be_float("powf", x)?;
@@ -99,12 +126,7 @@ pub(crate) fn powf(x: &Tensor, exponent: f64) -> Result<Tensor> {
 }
 
 pub(crate) fn relu(x: &Tensor) -> Result<Tensor> {
-    must_be_float("relu", x)?;
-    match count(x.dims())? {
-        0 => Ok(x.clone()),
-        _ if x.device().is_cpu() => Ok(x.apply_op1_no_bwd(&Relu)?),
-        _ => Ok(portable::relu(x)?),
-    }
+    function("relu", one_on_cpu_or(Relu, portable::relu, x), x)
 }
 
 /// `a` where `mask` is not 0, else `b`; broadcasting all three.
@@ -129,6 +151,24 @@ pub(crate) fn select(mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
 
 fn select_on_cpu(mask: &Tensor, a: &Tensor, b: &Tensor) -> candle_core::Result<Tensor> {
     mask.apply_op3_no_bwd(a, b, &Select)
+}
+
+/// The kernel `F` for a tensor on the CPU, `portable` elsewhere.
+#[inline]
+fn one_on_cpu_or<F: Function1>(_: F, portable: Unary, x: &Tensor) -> Unary {
+    if x.device().is_cpu() { via_cpu::<F> } else { portable }
+}
+
+/// The kernel `F`, on the CPU wherever the tensor is.
+fn via_cpu<F: Function1>(x: &Tensor) -> candle_core::Result<Tensor> {
+    let kernel = Apply1::<F>(std::marker::PhantomData);
+    match x.device() {
+        Device::Cpu => x.apply_op1_no_bwd(&kernel),
+        device => {
+            let host = x.contiguous()?.to_device(&Device::Cpu)?;
+            host.apply_op1_no_bwd(&kernel)?.to_device(device)
+        }
+    }
 }
 
 /// The kernel `F` for tensors on the CPU, `portable` elsewhere.
@@ -225,7 +265,8 @@ pub(crate) fn must_agree(x: &Tensor, y: &Tensor) -> Result<()> {
 mod portable {
     use candle_core::{Device, Result, Tensor};
 
-    use super::{Pow, on_cpu};
+    use super::{Atan2, Function2, Pow, on_cpu, via_cpu};
+    use crate::kernels::Log1p;
 
     pub(super) fn lt(x: &Tensor, y: &Tensor) -> Result<Tensor> {
         x.lt(y)?.to_dtype(x.dtype())
@@ -267,9 +308,30 @@ mod portable {
         x.lt(&zero)?.where_cond(&zero, x)
     }
 
+    pub(super) fn rsqrt(x: &Tensor) -> Result<Tensor> {
+        x.sqrt()?.recip()
+    }
+
+    pub(super) fn sigmoid(x: &Tensor) -> Result<Tensor> {
+        let e = x.abs()?.neg()?.exp()?;
+        x.lt(&x.zeros_like()?)?.where_cond(&e, &x.ones_like()?)?.div(&e.affine(1.0, 1.0)?)
+    }
+
+    pub(super) fn softplus(x: &Tensor) -> Result<Tensor> {
+        relu(x)?.add(&via_cpu::<Log1p>(&x.abs()?.neg()?.exp()?)?)
+    }
+
     pub(super) fn pow(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+        through_host::<Pow>(x, y)
+    }
+
+    pub(super) fn atan2(y: &Tensor, x: &Tensor) -> Result<Tensor> {
+        through_host::<Atan2>(y, x)
+    }
+
+    fn through_host<F: Function2>(x: &Tensor, y: &Tensor) -> Result<Tensor> {
         let host = |x: &Tensor| x.contiguous()?.to_device(&Device::Cpu);
-        on_cpu::<Pow>(&host(x)?, &host(y)?)?.to_device(x.device())
+        on_cpu::<F>(&host(x)?, &host(y)?)?.to_device(x.device())
     }
 }
 
@@ -298,7 +360,7 @@ mod tests {
     #[test]
     fn portable_compositions_agree_with_the_kernels() -> Result<()> {
         let (x, y) = pairs()?;
-        let both: [(&str, Binary, Binary); 8] = [
+        let both: [(&str, Binary, Binary); 9] = [
             ("lt", on_cpu::<Lt>, portable::lt),
             ("le", on_cpu::<Le>, portable::le),
             ("eq", on_cpu::<Eq>, portable::eq),
@@ -307,11 +369,20 @@ mod tests {
             ("minimum", on_cpu::<Minimum>, portable::minimum),
             ("mul_or_zero", on_cpu::<MulOrZero>, portable::mul_or_zero),
             ("pow", on_cpu::<Pow>, portable::pow),
+            ("atan2", on_cpu::<Atan2>, portable::atan2),
         ];
         for (name, kernel, composition) in both {
             assert_eq!(bits(&kernel(&x, &y)?)?, bits(&composition(&x, &y)?)?, "{name}");
         }
-        assert_eq!(bits(&x.apply_op1_no_bwd(&Relu)?)?, bits(&portable::relu(&x)?)?);
+        let both: [(&str, Unary, Unary); 4] = [
+            ("relu", via_cpu::<Relu>, portable::relu),
+            ("rsqrt", via_cpu::<Rsqrt>, portable::rsqrt),
+            ("sigmoid", via_cpu::<Sigmoid>, portable::sigmoid),
+            ("softplus", via_cpu::<Softplus>, portable::softplus),
+        ];
+        for (name, kernel, composition) in both {
+            assert_eq!(bits(&kernel(&x)?)?, bits(&composition(&x)?)?, "{name}");
+        }
         let (a, b) = (select_on_cpu(&x, &y, &x)?, portable::select(&x, &y, &x)?);
         assert_eq!(bits(&a)?, bits(&b)?);
         Ok(())

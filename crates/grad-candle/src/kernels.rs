@@ -1,7 +1,8 @@
 //! Functions that candle lacks or has otherwise, in one pass over the memory of the CPU.
 //!
 //! Candle's comparisons give bytes, its `where_cond` takes bytes, its `maximum`, `relu` and `max`
-//! lose NaN, its `pow` is exp(y ln x), and its sums round to the dtype after every addition.
+//! lose NaN, its `pow` is exp(y ln x), its `round` takes halves away from zero, its `erf` and its
+//! `cumsum` lose digits, and its sums round to the dtype after every addition.
 
 use std::marker::PhantomData;
 
@@ -50,6 +51,9 @@ function2!(/** x · y, but 0 where x = 0. */ MulOrZero, |x, y| {
 });
 function2!(/** xʸ as in C, computed in double precision. */ Pow, |x, y| {
     T::from_f64(x.to_f64().powf(y.to_f64()))
+});
+function2!(/** The angle of (y, x) as in C, computed in double precision. */ Atan2, |y, x| {
+    T::from_f64(y.to_f64().atan2(x.to_f64()))
 });
 
 #[inline(always)]
@@ -149,18 +153,123 @@ impl Map2 for SelectBy<'_> {
     }
 }
 
-/// `max(x, 0)`, or NaN.
-pub(crate) struct Relu;
+/// A function of one number, applied to the elements of a tensor.
+pub(crate) trait Function1 {
+    /// What errors call it.
+    const NAME: &'static str;
 
-impl Map1 for Relu {
+    /// The value at `x`.
+    fn of<T: WithDType>(x: T) -> T;
+}
+
+macro_rules! function1 {
+    ($(#[$doc:meta])* $name:ident, |$x:ident| $value:expr) => {
+        $(#[$doc])*
+        pub(crate) struct $name;
+
+        impl Function1 for $name {
+            const NAME: &'static str = stringify!($name);
+
+            #[inline(always)]
+            fn of<T: WithDType>($x: T) -> T {
+                $value
+            }
+        }
+    };
+}
+
+/// A function that is computed in double precision, whatever the dtype.
+macro_rules! in_f64 {
+    ($($name:ident: $function:expr;)*) => {
+        $(function1!(/** In double precision, rounded once. */ $name, |x| {
+            T::from_f64($function(x.to_f64()))
+        });)*
+    };
+}
+
+function1!(/** `max(x, 0)`, or NaN. */ Relu, |x| if x < T::zero() { T::zero() } else { x });
+in_f64! {
+    Expm1: f64::exp_m1;
+    Exp2: f64::exp2;
+    Log2: f64::log2;
+    Log10: f64::log10;
+    Log1p: f64::ln_1p;
+    Tan: f64::tan;
+    Asin: f64::asin;
+    Acos: f64::acos;
+    Atan: f64::atan;
+    Sinh: f64::sinh;
+    Cosh: f64::cosh;
+    // The standard library's inverses lose digits, and it has no error function.
+    Asinh: libm::asinh;
+    Acosh: libm::acosh;
+    Atanh: libm::atanh;
+    Erf: libm::erf;
+    Round: f64::round_ties_even;
+    Trunc: f64::trunc;
+    Rsqrt: |x: f64| 1.0 / x.sqrt();
+    Sigmoid: |x: f64| {
+        let e = (-x.abs()).exp();
+        (if x < 0.0 { e } else { 1.0 }) / (e + 1.0)
+    };
+    Softplus: |x: f64| (if x < 0.0 { 0.0 } else { x }) + (-x.abs()).exp().ln_1p();
+}
+
+/// Applies a [`Function1`].
+pub(crate) struct Apply1<F>(pub(crate) PhantomData<F>);
+
+impl<F: Function1> Map1 for Apply1<F> {
     fn f<T: WithDType>(&self, xs: &[T], layout: &Layout) -> Result<Vec<T>> {
-        Ok(unary_map(xs, layout, |x| if x < T::zero() { T::zero() } else { x }))
+        Ok(unary_map(xs, layout, F::of))
     }
 }
 
-impl CustomOp1 for Relu {
+impl<F: Function1> CustomOp1 for Apply1<F> {
     fn name(&self) -> &'static str {
-        "Relu"
+        F::NAME
+    }
+
+    fn cpu_fwd(&self, xs: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        Ok((self.map(xs, layout)?, layout.shape().clone()))
+    }
+}
+
+/// A function of the lines along the middle axis of a contiguous `[.., n, inner]`, in double
+/// precision; `n` and `inner` are not 0.
+pub(crate) struct Lines {
+    /// What errors call it.
+    pub(crate) name: &'static str,
+    /// Replaces a line by the value of the function.
+    pub(crate) f: fn(&mut [f64]),
+    /// The size of the axis.
+    pub(crate) n: usize,
+    /// The number of elements between neighbors on the axis.
+    pub(crate) inner: usize,
+}
+
+impl Map1 for Lines {
+    fn f<T: WithDType>(&self, xs: &[T], layout: &Layout) -> Result<Vec<T>> {
+        let Some((start, stop)) = layout.contiguous_offsets() else {
+            return Err(Error::RequiresContiguous { op: self.name });
+        };
+        let mut out = xs[start..stop].to_vec();
+        let mut line = vec![0.0; self.n];
+        for block in out.chunks_exact_mut(self.n * self.inner) {
+            for first in 0..self.inner {
+                let column = block[first..].iter().step_by(self.inner);
+                line.iter_mut().zip(column).for_each(|(to, x)| *to = x.to_f64());
+                (self.f)(&mut line);
+                let column = block[first..].iter_mut().step_by(self.inner);
+                column.zip(&line).for_each(|(to, &x)| *to = T::from_f64(x));
+            }
+        }
+        Ok(out)
+    }
+}
+
+impl CustomOp1 for Lines {
+    fn name(&self) -> &'static str {
+        self.name
     }
 
     fn cpu_fwd(&self, xs: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {

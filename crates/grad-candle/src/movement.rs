@@ -1,8 +1,9 @@
 //! The same elements in other places: views where candle has one, copies where not.
 
 use candle_core::{DType, Tensor};
-use grad_core::extend::{ErrorKind, Shape, Slice};
+use grad_core::extend::{ErrorKind, Index, Shape, Slice, Window};
 
+use crate::elementwise::must_agree;
 use crate::error::{CandleError, Result};
 use crate::tensor::{count, same_shape, zeros};
 
@@ -115,6 +116,135 @@ pub(crate) fn index_add(x: &Tensor, axis: usize, index: &[usize], size: usize) -
     };
     let sums = zeros(&wide, &shape)?.index_add(&index, &wide.contiguous()?, axis)?;
     Ok(sums.to_dtype(x.dtype())?)
+}
+
+/// Element by element along `axis`. By places in the flattened tensor: candle's own kernel takes
+/// the largest index for "nothing here", and needs both tensors to be of one size.
+pub(crate) fn gather(x: &Tensor, axis: usize, index: &Index) -> Result<Tensor> {
+    let places = flat_places(axis, index, x.dims())?;
+    count(x.dims())?;
+    let n = x.elem_count();
+    Ok(index_select(&x.reshape(n)?, 0, &places)?.reshape(&**index.shape())?)
+}
+
+/// Zeros of `shape`, to which each element is added at the place that [`gather`] takes it from.
+pub(crate) fn scatter_add(
+    x: &Tensor,
+    axis: usize,
+    index: &Index,
+    shape: &[usize],
+) -> Result<Tensor> {
+    let size = count(shape)?;
+    let places = flat_places(axis, index, shape)?;
+    if !same_shape(x.dims(), index.shape()) {
+        return Err(mismatch(x, index.shape(), "differ: one index an element"));
+    }
+    Ok(index_add(&x.reshape(places.len())?, 0, &places, size)?.reshape(shape)?)
+}
+
+/// The places, in a row-major tensor of `shape`, of what a gather along `axis` takes.
+fn flat_places(axis: usize, index: &Index, shape: &[usize]) -> Result<Vec<usize>> {
+    let (sizes, rank) = (index.shape(), shape.len());
+    if axis >= rank {
+        return Err(ErrorKind::AxisOutOfRange { axis: axis as isize, rank }.into());
+    }
+    let fits = |(i, (n, limit)): (usize, (&usize, &usize))| i == axis || n <= limit;
+    if sizes.rank() != rank || !sizes.iter().zip(shape).enumerate().all(fits) {
+        let (left, right) = (sizes.clone(), Shape::from(shape));
+        let rule = "do not go together: the first is the shape of the index";
+        return Err(ErrorKind::ShapeMismatch { left, right, rule }.into());
+    }
+    must_be_below(shape[axis], shape, axis, index.data())?;
+    let strides = Shape::from(shape).row_major_strides();
+    let mut at = vec![0; rank];
+    let place = |&i: &usize| {
+        let others = at.iter().zip(&strides).enumerate().filter(|&(other, _)| other != axis);
+        let place = i * strides[axis] + others.map(|(_, (i, step))| i * step).sum::<usize>();
+        for (i, &n) in at.iter_mut().zip(sizes.iter()).rev() {
+            *i += 1;
+            if *i < n {
+                break;
+            }
+            *i = 0;
+        }
+        place
+    };
+    Ok(index.data().iter().map(place).collect())
+}
+
+/// The tensors joined along `axis`, `first` first.
+pub(crate) fn concat(first: &Tensor, others: &[&Tensor], axis: usize) -> Result<Tensor> {
+    let mut shape = first.dims().to_vec();
+    size_of(first, axis)?;
+    for other in others {
+        must_agree(first, other)?;
+        let right = Shape::from(other.dims());
+        let fits = right.rank() == shape.len()
+            && right.without(&[axis]) == Shape::from(&shape[..]).without(&[axis]);
+        if !fits {
+            return Err(mismatch(first, &right, "differ beside the axis"));
+        }
+        shape[axis] = shape[axis].saturating_add(right[axis]);
+    }
+    if count(&shape)? == 0 {
+        return zeros(first, &shape);
+    }
+    let parts = std::iter::once(first).chain(others.iter().copied());
+    let parts: Vec<&Tensor> = parts.filter(|part| part.dims()[axis] > 0).collect();
+    Ok(Tensor::cat(&parts, axis)?)
+}
+
+/// Sliding windows along an axis: their places, one window after the other, then the places within
+/// a window as the last axis.
+pub(crate) fn unfold(x: &Tensor, axis: usize, window: Window) -> Result<Tensor> {
+    let (n_windows, places) = window_places(x.dims(), axis, window)?;
+    let windows = index_select(x, axis, &places)?;
+    let (before, after) = (&x.dims()[..axis], &x.dims()[axis + 1..]);
+    let apart = [before, &[n_windows, window.size], after].concat();
+    let within_last = (0..=axis).chain(axis + 2..apart.len()).chain([axis + 1]);
+    Ok(windows.reshape(apart)?.permute(within_last.collect::<Vec<usize>>())?)
+}
+
+/// Zeros, of size `n` along `axis`, to which each element is added at the place that [`unfold`]
+/// took it from.
+pub(crate) fn fold(x: &Tensor, axis: usize, window: Window, n: usize) -> Result<Tensor> {
+    let too_low = || ErrorKind::RankTooLow { shape: Shape::from(x.dims()), needed: 1 };
+    let (_, sizes) = x.dims().split_last().ok_or_else(too_low)?;
+    let rank = sizes.len();
+    if axis >= rank {
+        return Err(ErrorKind::AxisOutOfRange { axis: axis as isize, rank }.into());
+    }
+    let mut whole = sizes.to_vec();
+    whole[axis] = n;
+    count(&whole)?;
+    let (n_windows, places) = window_places(&whole, axis, window)?;
+    if (sizes[axis], x.dims()[rank]) != (n_windows, window.size) {
+        return Err(mismatch(x, &whole, "do not go together by these windows"));
+    }
+    let within_second = (0..=axis).chain([rank]).chain(axis + 1..rank);
+    let mut together = sizes.to_vec();
+    together[axis] = places.len();
+    let windows = x.permute(within_second.collect::<Vec<usize>>())?.reshape(together)?;
+    index_add(&windows, axis, &places, n)
+}
+
+/// The number of windows along an axis of a tensor of `shape`, and the places that they see.
+fn window_places(shape: &[usize], axis: usize, window: Window) -> Result<(usize, Vec<usize>)> {
+    let Some(&n) = shape.get(axis) else {
+        return Err(ErrorKind::AxisOutOfRange { axis: axis as isize, rank: shape.len() }.into());
+    };
+    let Some(n_windows) = window.count(n) else {
+        let message = format!("windows of {window} make no sense");
+        return Err(ErrorKind::Parameter { message }.into());
+    };
+    let mut windows = shape.to_vec();
+    windows[axis] = n_windows;
+    windows.push(window.size);
+    count(&windows)?;
+    let starts = (0..n_windows).map(|i| i * window.step);
+    let places =
+        starts.flat_map(|start| (0..window.size).map(move |j| start + j * window.dilation));
+    Ok((n_windows, places.collect()))
 }
 
 /// How many places of its axis a slice reaches over.

@@ -1,13 +1,13 @@
-//! Sums, means and extremes over any set of axes.
+//! Sums, means and extremes over any set of axes, and functions of the lines along one axis.
 //!
-//! The axes are brought together, so that a reduction is one pass over `[.., n, inner]`.
+//! The axes of a reduction are brought together, so that it is one pass over `[.., n, inner]`.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use grad_core::extend::{ErrorKind, Shape};
 
 use crate::elementwise::must_be_float;
 use crate::error::Result;
-use crate::kernels::{Fold, Maximum, Minimum, Reduce, Sum};
+use crate::kernels::{Fold, Lines, Maximum, Minimum, Reduce, Sum};
 use crate::tensor::{count, zeros};
 
 pub(crate) fn sum(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
@@ -67,6 +67,69 @@ fn extreme<F: Fold>(
     }
 }
 
+/// The sums of the first 1, 2, … elements along an axis. Candle's own multiplies with a triangular
+/// matrix, which takes n² steps, and lets an infinity spoil the whole line.
+pub(crate) fn cumsum(x: &Tensor, axis: usize) -> Result<Tensor> {
+    along("cumsum", x, axis, |line| {
+        for i in 1..line.len() {
+            line[i] += line[i - 1];
+        }
+    })
+}
+
+/// The sums of the last n, n − 1, … elements along an axis.
+pub(crate) fn reverse_cumsum(x: &Tensor, axis: usize) -> Result<Tensor> {
+    along("reverse_cumsum", x, axis, |line| {
+        for i in (1..line.len()).rev() {
+            line[i - 1] += line[i];
+        }
+    })
+}
+
+/// `eˣ / Σ eˣ` along an axis; infinities share the sum of 1.
+pub(crate) fn softmax(x: &Tensor, axis: usize) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return portable::softmax(x, axis);
+    }
+    along("softmax", x, axis, |line| {
+        subtract_largest(line);
+        line.iter_mut().for_each(|x| *x = x.exp());
+        let sum: f64 = line.iter().sum();
+        line.iter_mut().for_each(|x| *x /= sum);
+    })
+}
+
+/// The logarithm of [`softmax`].
+pub(crate) fn log_softmax(x: &Tensor, axis: usize) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return portable::log_softmax(x, axis);
+    }
+    along("log_softmax", x, axis, |line| {
+        subtract_largest(line);
+        let ln_sum = line.iter().map(|x| x.exp()).sum::<f64>().ln();
+        line.iter_mut().for_each(|x| *x -= ln_sum);
+    })
+}
+
+/// Subtracts the largest number of a line from all; what equals it becomes 0, even if infinite.
+fn subtract_largest(line: &mut [f64]) {
+    let larger = |max: f64, &x: &f64| if x > max || x.is_nan() { x } else { max };
+    let max = line.iter().fold(f64::NEG_INFINITY, larger);
+    line.iter_mut().for_each(|x| *x = if *x == max { 0.0 } else { *x - max });
+}
+
+/// A function of the lines along an axis, on the CPU wherever the tensor is.
+fn along(name: &'static str, x: &Tensor, axis: usize, f: fn(&mut [f64])) -> Result<Tensor> {
+    must_be_float(name, x)?;
+    shape_without(x, &[axis])?;
+    if count(x.dims())? == 0 {
+        return Ok(x.clone());
+    }
+    let (n, inner) = (x.dims()[axis], x.dims()[axis + 1..].iter().product());
+    let host = x.contiguous()?.to_device(&Device::Cpu)?;
+    Ok(host.apply_op1_no_bwd(&Lines { name, f, n, inner })?.to_device(x.device())?)
+}
+
 /// Folds `axes` with a kernel of ours; `x` has elements.
 fn fold<F: Fold>(x: &Tensor, axes: &[usize], out: Shape, fold: F) -> Result<Tensor> {
     let n: usize = axes.iter().map(|&axis| x.dims()[axis]).product();
@@ -101,7 +164,7 @@ fn shape_without(x: &Tensor, axes: &[usize]) -> Result<Shape> {
 
 /// Compositions of candle's operations, right on every device. There are elements and axes.
 mod portable {
-    use super::{DType, Result, Shape, Tensor};
+    use super::{DType, Result, Shape, Tensor, count};
 
     /// A reduction of one axis that keeps the axis.
     pub(super) type Along = fn(&Tensor, usize) -> candle_core::Result<Tensor>;
@@ -124,6 +187,30 @@ mod portable {
         let nan = extreme.affine(0.0, f64::NAN)?;
         let has_nan = n_nans.ne(&n_nans.zeros_like()?)?;
         Ok(has_nan.where_cond(&nan, &extreme)?.reshape(&**out)?)
+    }
+
+    pub(super) fn softmax(x: &Tensor, axis: usize) -> Result<Tensor> {
+        let Some(x) = below_max(x, axis)? else { return Ok(x.clone()) };
+        let e = x.exp()?;
+        Ok(e.broadcast_div(&sum(&e, &[axis])?.unsqueeze(axis)?)?)
+    }
+
+    pub(super) fn log_softmax(x: &Tensor, axis: usize) -> Result<Tensor> {
+        let Some(x) = below_max(x, axis)? else { return Ok(x.clone()) };
+        Ok(x.broadcast_sub(&sum(&x.exp()?, &[axis])?.unsqueeze(axis)?.log()?)?)
+    }
+
+    /// `x` minus its largest element along an axis; 0 where it is the largest, even if infinite.
+    /// Nothing where there is nothing.
+    fn below_max(x: &Tensor, axis: usize) -> Result<Option<Tensor>> {
+        super::must_be_float("softmax", x)?;
+        let out = super::shape_without(x, &[axis])?;
+        if count(x.dims())? == 0 {
+            return Ok(None);
+        }
+        let max = extreme(x, &[axis], &out, Tensor::max_keepdim)?.unsqueeze(axis)?;
+        let max = max.broadcast_as(x.dims())?;
+        Ok(Some(x.eq(&max)?.where_cond(&x.zeros_like()?, &x.sub(&max)?)?))
     }
 
     /// `x` in the dtype to add in: 16 bits lose ones beyond 256.
@@ -156,6 +243,23 @@ mod tests {
             let smallest = portable::extreme(&x, axes, &out, along.1)?;
             assert_eq!(host(&min(&x, axes)?)?, host(&smallest)?, "{axes:?}");
             assert_eq!(host(&sum(&x, axes)?)?, host(&portable::sum(&x, axes)?)?, "{axes:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn portable_softmax_agrees_with_the_kernel() -> Result<()> {
+        let (inf, nan) = (f64::INFINITY, f64::NAN);
+        let data = [1.0, inf, -inf, nan, 2.0, inf, -inf, 0.0, -3.0, 1.0, -inf, 1.0];
+        let x = Tensor::new(&data, &Device::Cpu)?.reshape((3, 4))?;
+        let host = |x: Tensor| -> Result<String> {
+            // To ten digits: the order of a sum differs.
+            let rounded = crate::tensor::to_host(&x)?.into_iter().map(|x| format!("{x:.10}"));
+            Ok(rounded.collect::<Vec<_>>().join(" "))
+        };
+        for axis in [0, 1] {
+            assert_eq!(host(softmax(&x, axis)?)?, host(portable::softmax(&x, axis)?)?);
+            assert_eq!(host(log_softmax(&x, axis)?)?, host(portable::log_softmax(&x, axis)?)?);
         }
         Ok(())
     }

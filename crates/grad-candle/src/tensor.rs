@@ -2,7 +2,7 @@
 
 use candle_core::op::BackpropOp;
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor, Var};
-use grad_core::extend::{ErrorKind, Shape, n_elements};
+use grad_core::extend::{self, ErrorKind, Shape, n_elements};
 
 use crate::error::Result;
 
@@ -90,13 +90,13 @@ impl AsRef<Tensor> for CandleTensor {
 
 /// The name that grad-core knows a dtype by.
 #[inline]
-pub(crate) fn dtype_of(x: &Tensor) -> grad_core::DType {
+pub(crate) fn dtype_of(x: &Tensor) -> extend::DType {
     match x.dtype() {
-        DType::BF16 => grad_core::DType::BF16,
-        DType::F16 => grad_core::DType::F16,
-        DType::F32 => grad_core::DType::F32,
-        DType::F64 => grad_core::DType::F64,
-        other => grad_core::DType::Other(other.as_str()),
+        DType::BF16 => extend::DType::BF16,
+        DType::F16 => extend::DType::F16,
+        DType::F32 => extend::DType::F32,
+        DType::F64 => extend::DType::F64,
+        other => extend::DType::Other(other.as_str()),
     }
 }
 

@@ -4,7 +4,13 @@ use std::error::Error;
 
 use grad_candle::candle_core::{self, DType, Device, Tensor};
 use grad_candle::{CandleError, CandleTensor};
-use grad_core::{ErrorKind, Slice, TensorLike};
+use grad_core::{ErrorKind, Index, Slice, TensorLike, Window};
+
+const WINDOW: Window = Window { size: 1, step: 1, dilation: 1 };
+
+fn index(shape: &[usize], data: &[usize]) -> Index {
+    Index::new(shape, data).expect("as many as the shape has elements")
+}
 
 fn ones(shape: &[usize], dtype: DType) -> CandleTensor {
     Tensor::ones(shape, dtype, &Device::Cpu).expect("small tensors fit").into()
@@ -59,6 +65,29 @@ fn arguments_that_do_not_fit_are_errors() {
         x.index_add(0, &[0, 1], 1),
         x.index_add(0, &[0, 0], 1 << 62),
         ones(&[], DType::F64).index_select(0, &[0]),
+        x.gather(2, &index(&[2, 3], &[0; 6])),
+        x.gather(0, &index(&[2], &[0; 2])),
+        x.gather(0, &index(&[1, 4], &[0; 4])),
+        x.gather(0, &index(&[1, 3], &[2; 3])),
+        x.scatter_add(0, &index(&[2, 3], &[0; 6]), &[2, 2]),
+        x.scatter_add(0, &index(&[2, 3], &[5; 6]), &[2, 3]),
+        x.scatter_add(0, &index(&[2, 3], &[0; 6]), &[huge, huge]),
+        x.scatter_add(0, &index(&[1, 3], &[0; 3]), &[2, 3]),
+        x.concat(&[&x], 2),
+        x.concat(&[&ones(&[2], DType::F64)], 0),
+        x.concat(&[&ones(&[3, 2], DType::F64)], 1),
+        x.concat(&[&ones(&[2, 3], DType::F32)], 1),
+        x.unfold(2, WINDOW),
+        x.unfold(0, Window { step: 0, ..WINDOW }),
+        x.unfold(0, Window { size: 0, ..WINDOW }),
+        x.unfold(0, Window { size: usize::MAX, dilation: 2, ..WINDOW }),
+        x.fold(1, WINDOW, 4),
+        x.fold(0, WINDOW, 9),
+        x.fold(0, Window { step: 0, ..WINDOW }, 4),
+        x.fold(0, WINDOW, usize::MAX),
+        ones(&[], DType::F64).fold(0, WINDOW, 1),
+        x.softmax(2),
+        x.cumsum(2),
     ];
     for (i, result) in results.iter().enumerate() {
         assert!(result.is_err(), "case {i} gave {result:?}");
@@ -97,6 +126,20 @@ fn arithmetic_with_integers_is_an_error() {
             x.mean(&[0]),
             x.matmul(&x),
             x.index_add(0, &[0, 0], 1),
+            x.expm1(),
+            x.floor(),
+            x.round(),
+            x.atan2(&x),
+            x.square(),
+            x.rsqrt(),
+            x.sigmoid(),
+            x.softplus(),
+            x.softmax(0),
+            x.log_softmax(0),
+            x.cumsum(0),
+            x.reverse_cumsum(0),
+            x.scatter_add(0, &index(&[2, 2], &[0; 4]), &[2, 2]),
+            x.unfold(0, WINDOW).and_then(|windows| windows.fold(0, WINDOW, 2)),
         ];
         for (i, result) in results.iter().enumerate() {
             assert!(result.is_err(), "case {i} gave {result:?}");

@@ -1,7 +1,7 @@
 //! A result depends on the elements, not on how they lie in memory.
 
 use grad_candle::{CandleError, CandleTensor};
-use grad_core::{Slice, TensorLike};
+use grad_core::{Index, Slice, TensorLike, Window};
 use proptest::prelude::*;
 
 type Result<T = ()> = std::result::Result<T, CandleError>;
@@ -58,6 +58,12 @@ fn tensors() -> impl Strategy<Value = CandleTensor> {
     })
 }
 
+/// An index of the shape of `x` that is 0 throughout.
+fn first_of_each(x: &CandleTensor) -> Index {
+    let n = x.shape().iter().product();
+    Index::new(x.shape(), vec![0; n]).expect("as many as there are elements")
+}
+
 fn packed(x: &CandleTensor) -> Result<CandleTensor> {
     x.from_host(x.shape(), &x.to_host()?)
 }
@@ -86,6 +92,7 @@ proptest! {
             _ => (0..rank - 2).chain([rank - 1, rank - 2]).collect(),
         };
         let last = x.shape().last().copied().unwrap_or(0);
+        let window = Window { size: 2, step: 1, dilation: 1 };
         let fs: Vec<Box<Function<'_>>> = vec![
             Box::new(|x| x.add(x)),
             Box::new(|x| x.sub(&x.scalar(2.0)?)),
@@ -109,6 +116,17 @@ proptest! {
             Box::new(|x| x.full(&[2, 2], 1.0)?.matmul(&x.matmul(&x.full(&[last, 2], 1.0)?)?)),
             Box::new(|x| x.index_select(0, &[0, 0])),
             Box::new(|x| x.index_add(0, &vec![1; x.shape().first().copied().unwrap_or(0)], 2)),
+            Box::new(|x| x.sigmoid()),
+            Box::new(|x| x.floor()),
+            Box::new(|x| x.softmax(0)),
+            Box::new(|x| x.cumsum(rank.saturating_sub(1))),
+            Box::new(|x| x.reverse_cumsum(0)),
+            Box::new(|x| x.concat(&[x, &x.neg()?], rank.saturating_sub(1))),
+            Box::new(|x| x.concat(&[&packed(x)?, x], 0)),
+            Box::new(|x| x.gather(0, &first_of_each(x))),
+            Box::new(|x| x.scatter_add(0, &first_of_each(x), x.shape())),
+            Box::new(|x| x.unfold(rank / 2, window)),
+            Box::new(|x| x.unfold(rank / 2, window)?.fold(rank / 2, window, x.shape()[rank / 2])),
         ];
         let same = packed(&x)?;
         for (i, f) in fs.iter().enumerate() {

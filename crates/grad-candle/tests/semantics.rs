@@ -2,7 +2,7 @@
 
 use grad_candle::candle_core::{DType, Device, Tensor};
 use grad_candle::{CandleError, CandleTensor};
-use grad_core::{Slice, TensorLike};
+use grad_core::{Index, Slice, TensorLike, Window};
 
 type Result<T = ()> = std::result::Result<T, CandleError>;
 
@@ -347,5 +347,60 @@ fn index_add_adds_up_what_goes_to_one_place() -> Result {
     assert_eq!(x.index_select(1, &[2, 0, 2, 1])?.to_host()?, [3., 1., 3., 2., 6., 4., 6., 5.]);
     assert_eq!(x.index_add(1, &[1, 1, 0], 2)?.to_host()?, [3.0, 3.0, 6.0, 9.0]);
     assert_eq!(x.permute(&[1, 0])?.index_add(0, &[3, 3, 3], 4)?.shape(), [4, 2]);
+    Ok(())
+}
+
+fn index(shape: &[usize], data: &[usize]) -> Index {
+    Index::new(shape, data).expect("the test gives one number an element")
+}
+
+#[test]
+fn gather_takes_an_index_that_is_smaller_than_the_tensor() -> Result {
+    // Candle's own kernel reads [0, 1, ..] for what is [1, 0, ..] here.
+    let x = tensor(&[2, 2, 3], &(0..12).map(f64::from).collect::<Vec<_>>())?;
+    let y = x.gather(2, &index(&[2, 1, 2], &[2, 0, 1, 1]))?;
+    assert_eq!((y.shape(), y.to_host()?), (&[2, 1, 2][..], vec![2.0, 0.0, 7.0, 7.0]));
+    assert_eq!(x.permute(&[2, 1, 0])?.gather(0, &index(&[1, 1, 2], &[2, 0]))?.to_host()?, [2., 6.]);
+    assert_eq!(x.gather(0, &index(&[0, 2, 1], &[]))?.shape(), [0, 2, 1]);
+    Ok(())
+}
+
+#[test]
+fn scatter_add_adds_up_what_goes_to_one_place() -> Result {
+    let x = tensor(&[2, 2], &[1.0, 2.0, 3.0, 4.0])?;
+    let sums = x.scatter_add(1, &index(&[2, 2], &[1, 1, 0, 2]), &[3, 3])?;
+    assert_eq!(sums.to_host()?, [0.0, 3.0, 0.0, 3.0, 0.0, 4.0, 0.0, 0.0, 0.0]);
+    let nothing = tensor(&[0, 2], &[])?.scatter_add(0, &index(&[0, 2], &[]), &[1, 2])?;
+    assert_eq!((nothing.shape(), nothing.to_host()?), (&[1, 2][..], vec![0.0; 2]));
+    Ok(())
+}
+
+#[test]
+fn concat_joins_any_layout_and_size() -> Result {
+    let x = tensor(&[2, 3], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0])?;
+    let empty = tensor(&[3, 0], &[])?;
+    let column = x.scalar(7.0)?.expand(&[3, 1])?;
+    let joined = x.permute(&[1, 0])?.concat(&[&empty, &column], 1)?;
+    assert_eq!(joined.to_host()?, [0.0, 3.0, 7.0, 1.0, 4.0, 7.0, 2.0, 5.0, 7.0]);
+    assert_eq!(empty.concat(&[&empty], 1)?.shape(), [3, 0]);
+    assert_eq!(empty.concat(&[], 0)?.shape(), [3, 0]);
+    Ok(())
+}
+
+#[test]
+fn windows_overlap_and_fold_adds_up() -> Result {
+    let window = Window { size: 2, step: 1, dilation: 2 };
+    let x = tensor(&[2, 4], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])?;
+    let y = x.unfold(1, window)?;
+    assert_eq!((y.shape(), y.to_host()?), (&[2, 2, 2][..], vec![0., 2., 1., 3., 4., 6., 5., 7.]));
+    assert_eq!(y.fold(1, window, 4)?.to_host()?, x.to_host()?);
+    let touching = Window { size: 2, step: 1, dilation: 1 };
+    let sums = x.unfold(1, touching)?.fold(1, touching, 4)?;
+    assert_eq!(sums.to_host()?, [0.0, 2.0, 4.0, 3.0, 4.0, 10.0, 12.0, 7.0]);
+    let rows = x.unfold(0, touching)?;
+    assert_eq!((rows.shape(), &rows.to_host()?[..4]), (&[1, 4, 2][..], &[0.0, 4.0, 1.0, 5.0][..]));
+    let none = x.unfold(0, Window { size: 3, step: 1, dilation: 1 })?;
+    assert_eq!(none.shape(), [0, 4, 3]);
+    assert_eq!(none.fold(0, Window { size: 3, step: 1, dilation: 1 }, 2)?.to_host()?, [0.0; 8]);
     Ok(())
 }

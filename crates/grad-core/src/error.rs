@@ -106,6 +106,11 @@ pub enum ErrorKind {
         /// The number of axes needed.
         needed: usize,
     },
+    /// A shape has more axes than any tensor may.
+    TooManyAxes {
+        /// The number of axes asked for.
+        rank: usize,
+    },
     /// A shape has more elements than any tensor can.
     TooLarge {
         /// The shape asked for.
@@ -238,6 +243,13 @@ impl fmt::Display for ErrorKind {
             ShapeMismatch { left, right, rule } => write!(f, "shapes {left} and {right} {rule}"),
             RankTooLow { shape, needed } => {
                 write!(f, "shape {shape} has too few axes, {needed} needed")
+            }
+            TooManyAxes { rank } => {
+                write!(
+                    f,
+                    "{rank} axes are more than the {} that a tensor may have",
+                    Shape::MAX_RANK
+                )
             }
             TooLarge { shape } => write!(f, "shape {shape} has more elements than memory can hold"),
             AxisOutOfRange { axis, rank } => {

@@ -127,7 +127,16 @@ fn pull_back_the_pullback<'t, T: TensorLike>(
     let mut sum = None;
     for (arg, (x_bar, &tangent)) in x_bar.into_iter().zip(tangents).enumerate() {
         let (Some(x_bar), Some(tangent)) = (x_bar, tangent) else { continue };
-        let pulled = crate::pullback::vjp_unlisted(x_bar.fit(&p.shape(arg)), tangent, dummy);
+        if !std::ptr::eq(p.tape, x_bar.tape) {
+            return Some(p.tape.fail(op.name(), ErrorKind::ForeignHandle));
+        }
+        let (x_bar, expected) = (x_bar.fit(&p.shape(arg)), p.shape(arg));
+        if let Ok(got) = x_bar.shape()
+            && got != expected
+        {
+            return Some(p.tape.fail(op.name(), ErrorKind::RuleShape { expected, got }));
+        }
+        let pulled = crate::pullback::vjp_unlisted(x_bar, tangent, dummy);
         sum = Some(sum.map_or(pulled, |others| others + pulled));
     }
     sum

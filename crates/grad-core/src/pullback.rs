@@ -138,7 +138,7 @@ impl<T: TensorLike> Tape<T> {
             None => self.ones_seed(name, y)?,
             Some(ct) => {
                 self.check(name, ct)?;
-                self.check_cotangent(name, y, &ct.shape()?)?;
+                self.check_cotangent(name, y, &self.value(ct.id))?;
                 ct
             }
         };
@@ -182,11 +182,7 @@ impl<T: TensorLike> Tape<T> {
         let seed = match ct {
             None => self.ones(name, y)?,
             Some(ct) => {
-                self.check_cotangent(name, y, &Shape::from(ct.shape()))?;
-                let (left, right) = (self.value(y.id).dtype(), ct.dtype());
-                if left != right {
-                    return Err(error_here(name, ErrorKind::DtypeMismatch { left, right }));
-                }
+                self.check_cotangent(name, y, &ct)?;
                 ct
             }
         };
@@ -255,19 +251,23 @@ impl<T: TensorLike> Tape<T> {
         seed.ok().map(|()| seed)
     }
 
+    /// Refuses a cotangent or tangent of `x` of another shape or dtype.
     #[track_caller]
     pub(crate) fn check_cotangent(
         &self,
         name: &'static str,
         x: Var<'_, T>,
-        got: &Shape,
+        ct: &T,
     ) -> Result<(), Error> {
-        let expected = self.shape(x.id);
-        match expected == *got {
+        let x = self.value(x.id);
+        if x.shape() != ct.shape() {
+            let (expected, got) = (Shape::from(x.shape()), Shape::from(ct.shape()));
+            return Err(error_here(name, ErrorKind::CotangentShape { expected, got }));
+        }
+        let (left, right) = (x.dtype(), ct.dtype());
+        match left == right {
             true => Ok(()),
-            false => {
-                Err(error_here(name, ErrorKind::CotangentShape { expected, got: got.clone() }))
-            }
+            false => Err(error_here(name, ErrorKind::DtypeMismatch { left, right })),
         }
     }
 
@@ -504,15 +504,28 @@ pub(crate) fn error_here(op: &'static str, kind: ErrorKind) -> Error {
 
 /// What to differentiate with respect to: one handle, or an array or slice of them. The answer
 /// comes in the same form.
-pub trait Wrt<'t, T: TensorLike> {
+pub trait Wrt<'t, T: TensorLike>: sealed::Sealed {
     /// One `X` for each handle.
     type Each<X>;
 
-    /// The handles.
+    #[doc(hidden)]
     fn handles(&self) -> &[Var<'t, T>];
 
     /// Brings a list with one `X` for each handle into the form of the answer.
+    #[doc(hidden)]
     fn each<X>(list: Vec<X>) -> Self::Each<X>;
+}
+
+/// Only the forms below know that a list has one item for each handle.
+mod sealed {
+    use crate::{TensorLike, Var};
+
+    pub trait Sealed {}
+    impl<T: TensorLike> Sealed for Var<'_, T> {}
+    impl<T: TensorLike, const N: usize> Sealed for [Var<'_, T>; N] {}
+    impl<T: TensorLike, const N: usize> Sealed for &[Var<'_, T>; N] {}
+    impl<T: TensorLike> Sealed for &[Var<'_, T>] {}
+    impl<T: TensorLike> Sealed for &Vec<Var<'_, T>> {}
 }
 
 impl<'t, T: TensorLike> Wrt<'t, T> for Var<'t, T> {

@@ -37,7 +37,7 @@ impl<T: TensorLike> Tape<T> {
         let targets = self.targets("jvp", y, &inputs)?;
         for (&x, &t) in inputs.iter().zip(&seeds) {
             self.check("jvp", t)?;
-            self.check_cotangent("jvp", x, &t.shape()?)?;
+            self.check_cotangent("jvp", x, &self.value(t.id))?;
         }
         let start = self.len();
         let graph = self.plan(y.id, Targets::These(&targets));
@@ -45,7 +45,10 @@ impl<T: TensorLike> Tape<T> {
         for (step, &seed) in graph.targets.iter().zip(&seeds) {
             if let Some(step) = *step {
                 // An input that is given twice, or that depends on another, moves by the sum.
-                tangents[step] = Some(tangents[step].map_or(seed, |other| other + seed));
+                tangents[step] = Some(match tangents[step] {
+                    None => seed,
+                    Some(other) => other + seed,
+                });
             }
         }
         let mut derivatives = Vec::with_capacity(graph.len());
@@ -97,6 +100,9 @@ fn push_node<'t, T: TensorLike>(
         _ if got.expands_to(&expected) => t.expand(expected),
         _ => return Err(rule_error(ErrorKind::RuleShape { expected, got })),
     };
-    let sum = own.map_or(t, |own| t + own);
+    let sum = match own {
+        None => t,
+        Some(own) => t + own,
+    };
     sum.ok().map(|()| Some(sum))
 }

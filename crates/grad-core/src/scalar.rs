@@ -108,7 +108,6 @@ impl TensorLike for f64 {
     #[inline] fn neg(&self) -> Result<f64, ScalarError> { Ok(-self) }
     #[inline] fn scale(&self, by: f64) -> Result<f64, ScalarError> { Ok(self * by) }
     #[inline] fn shift(&self, by: f64) -> Result<f64, ScalarError> { Ok(self + by) }
-    fn powi(&self, exponent: i32) -> Result<f64, ScalarError> { Ok(f64::powi(*self, exponent)) }
     fn expm1(&self) -> Result<f64, ScalarError> { Ok(f64::exp_m1(*self)) }
     fn exp2(&self) -> Result<f64, ScalarError> { Ok(f64::exp2(*self)) }
     fn log2(&self) -> Result<f64, ScalarError> { Ok(f64::log2(*self)) }

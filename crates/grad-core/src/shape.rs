@@ -36,6 +36,9 @@ enum Sizes {
 const IN_PLACE: usize = 4;
 
 impl Shape {
+    /// No tensor on a tape has more axes than this, as in NumPy.
+    pub const MAX_RANK: usize = 64;
+
     /// The shape of a scalar, `[]`.
     #[inline]
     pub const fn scalar() -> Self {
@@ -110,8 +113,11 @@ impl Shape {
         strides
     }
 
-    /// Self, unless it has more elements than a tensor can.
+    /// Self, unless it has more axes or elements than a tensor can.
     pub(crate) fn checked(self) -> Result<Shape, ErrorKind> {
+        if self.rank() > Shape::MAX_RANK {
+            return Err(ErrorKind::TooManyAxes { rank: self.rank() });
+        }
         match self.n_elements() {
             Some(_) => Ok(self),
             None => Err(ErrorKind::TooLarge { shape: self }),
@@ -276,6 +282,12 @@ impl From<isize> for Axes {
 impl From<&[isize]> for Axes {
     fn from(axes: &[isize]) -> Self {
         Axes(SmallVec::from_slice(axes))
+    }
+}
+
+impl From<Vec<isize>> for Axes {
+    fn from(axes: Vec<isize>) -> Self {
+        Axes(SmallVec::from_vec(axes))
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Subgraph {
     /// For each step, whether its derivative is asked for, and has to be kept.
     is_target: Vec<bool>,
     /// For each step, where its edges end; they begin where those of the step before it end.
-    edges_end: Vec<u32>,
+    edges_end: Vec<usize>,
     edges: Vec<Edge>,
     /// For each target: the step that it is, if `y` depends on it.
     pub(crate) targets: Vec<Option<usize>>,
@@ -109,7 +109,7 @@ impl Subgraph {
                 arena.get(id).state.set_mark(Edge(nodes.len() as u32).to_mark());
                 nodes.push(id);
                 is_target.push(wanted);
-                edges_end.push(edges.len() as u32);
+                edges_end.push(edges.len());
             } else {
                 edges.truncate(first_edge);
             }
@@ -141,7 +141,7 @@ impl Subgraph {
     #[inline]
     pub(crate) fn inputs(&self, step: usize) -> &[Edge] {
         let start = step.checked_sub(1).map_or(0, |before| self.edges_end[before]);
-        &self.edges[start as usize..self.edges_end[step] as usize]
+        &self.edges[start..self.edges_end[step]]
     }
 }
 

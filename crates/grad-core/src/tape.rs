@@ -30,6 +30,9 @@ pub struct NodeId(pub(crate) u32);
 
 const VOID: u32 = 1 << 31;
 
+/// A planned sweep marks nodes with numbers from 2 on, below the bit of tracked ones.
+const MAX_NODES: usize = (1 << 31) - 3;
+
 impl NodeId {
     /// The number, counted from 0 in recording order.
     pub fn index(self) -> usize {
@@ -117,17 +120,17 @@ impl<T: TensorLike> Default for Tape<T> {
 impl<T: TensorLike> Tape<T> {
     /// An empty tape.
     pub fn new() -> Self {
-        Tape::with_limit(VOID as usize)
+        Tape::with_limit(MAX_NODES)
     }
 
     /// An empty tape that refuses to hold more than `limit` nodes: a bound on the memory of a
-    /// recording. (No tape holds more than 2³¹.)
+    /// recording. (No tape holds more than 2³¹ − 3.)
     pub fn with_limit(limit: usize) -> Self {
         let (arena, errors, names, sweeps) = (Arena::new(), Vec::new(), Vec::new(), Vec::new());
         Tape {
             inner: RefCell::new(Inner { arena, errors, names, sweeps }),
             inherited: Cell::new(None),
-            limit: limit.min(VOID as usize) as u32,
+            limit: limit.min(MAX_NODES) as u32,
             spare: Spare { graph: Cell::default(), cts: Cell::default(), scratch: Cell::default() },
         }
     }
@@ -155,16 +158,22 @@ impl<T: TensorLike> Tape<T> {
     #[track_caller]
     fn var_value(&self, value: T) -> Var<'_, T> {
         let dtype = value.dtype();
-        match dtype.is_float() {
-            true => self.push_leaf(value, Leaf::Var, true),
-            false => self.fail("var", ErrorKind::NotFloat { dtype }),
+        if !dtype.is_float() {
+            return self.fail("var", ErrorKind::NotFloat { dtype });
+        }
+        match value.shape().len() {
+            0..=Shape::MAX_RANK => self.push_leaf(value, Leaf::Var, true),
+            rank => self.fail("var", ErrorKind::TooManyAxes { rank }),
         }
     }
 
     #[track_caller]
     #[inline]
     pub(crate) fn constant_value(&self, value: T) -> Var<'_, T> {
-        self.push_leaf(value, Leaf::Constant, false)
+        match value.shape().len() {
+            0..=Shape::MAX_RANK => self.push_leaf(value, Leaf::Constant, false),
+            rank => self.fail("constant", ErrorKind::TooManyAxes { rank }),
+        }
     }
 
     /// A tracked leaf with the value of `x` and no history.
@@ -508,13 +517,15 @@ impl<T: TensorLike> Tape<T> {
         Lines { inherited: &self.inherited, before: self.inherited.get() }
     }
 
-    /// Removes all nodes and errors while handles to them may exist: for the scratch tape of a
+    /// Removes everything while handles to it may exist: for the scratch tape of a
     /// plain sweep, whose handles no rule can keep.
     #[inline]
     pub(crate) fn rewind(&self) {
         let mut inner = self.inner.borrow_mut();
         inner.arena.clear();
         inner.errors.clear();
+        inner.names.clear();
+        inner.sweeps.clear();
     }
 }
 

@@ -1,4 +1,4 @@
-//! `TensorLike`: what the engine needs of a tensor, and the smallest tensor there is, `f64`.
+//! `TensorLike`: what the engine needs of a tensor.
 //!
 //! Implement the required methods and everything works; override provided ones where your library
 //! is faster or more accurate; implement the optional ones you have. The conformance tests compare
@@ -465,19 +465,24 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
         Err(unsupported::<Self>("fold"))
     }
 
-    /// The solution X of `A X = B` for matrices, batched over equal leading axes.
+    // Linear algebra. A matrix with an element that is infinite or NaN gives NaN. What has no
+    // solution is an error: "matrix is singular", "matrix is not positive definite".
+
+    /// The solution X of `A X = B` for matrices, batched over equal leading axes; an error if A is
+    /// singular.
     fn solve(&self, rhs: &Self) -> Result<Self, Self::Error> {
         let _ = rhs;
         Err(unsupported::<Self>("solve"))
     }
 
-    /// The solution X of `A X = B`, reading one triangle of A only, batched over equal leading axes.
+    /// The solution X of `A X = B`, reading one triangle of A only, batched over equal leading axes;
+    /// an error if there is a zero on the diagonal.
     fn triangular_solve(&self, rhs: &Self, upper: bool) -> Result<Self, Self::Error> {
         let _ = (rhs, upper);
         Err(unsupported::<Self>("triangular_solve"))
     }
 
-    /// The inverses of matrices, batched over leading axes.
+    /// The inverses of matrices, batched over leading axes; an error if one is singular.
     fn inv(&self) -> Result<Self, Self::Error> {
         Err(unsupported::<Self>("inv"))
     }
@@ -489,14 +494,15 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
     }
 
     /// The lower triangular L with `L Lᵀ = A`, reading the lower triangle, batched over leading
-    /// axes.
+    /// axes; an error if A is not positive definite.
     fn cholesky(&self) -> Result<Self, Self::Error> {
         Err(unsupported::<Self>("cholesky"))
     }
 
     /// Eigenvalues, ascending, and eigenvectors of symmetric matrices, reading the lower triangle,
     /// batched over leading axes; packed in a matrix `[n + 1, n]`: a row of eigenvalues, and under
-    /// each its eigenvector as a column.
+    /// each its eigenvector as a column. An eigenvector has length 1, and of its elements that are
+    /// at least half as large as the largest the first one is positive.
     fn eigh(&self) -> Result<Self, Self::Error> {
         Err(unsupported::<Self>("eigh"))
     }

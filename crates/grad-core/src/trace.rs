@@ -5,13 +5,13 @@
 //! after it was made leaves no gap. Where a name stands twice, or looks like a number's, the text
 //! adds a suffix.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::{self, Write as _};
 
 use crate::shape::n_elements;
 use crate::tape::Tape;
 use crate::tensor::TensorLike;
-use crate::view::{Mode, Node, Sweep};
+use crate::view::{Mode, Node, NodeKind, Sweep};
 
 /// What a tape recorded; its `Display` is the text.
 ///
@@ -52,6 +52,8 @@ pub struct TraceNode {
     pub label: String,
     /// The operation, or `var`, `constant` or `seed`.
     pub op: &'static str,
+    /// True for what a recorded sweep started from; the text has no line for it.
+    pub is_seed: bool,
     /// The right-hand side of the node's line: an expression, or the value of a leaf.
     pub expression: String,
     /// The places of the inputs among the nodes.
@@ -108,6 +110,7 @@ impl<T: TensorLike> Tape<T> {
             TraceNode {
                 label: label.clone(),
                 op: node.op,
+                is_seed: node.kind == NodeKind::Seed,
                 expression: node.expression(&names).unwrap_or_else(|| value.clone()),
                 inputs,
                 shape: node.shape.to_vec(),
@@ -147,30 +150,35 @@ fn trace_sweep(sweep: &Sweep, labels: &[String]) -> TraceSweep {
 fn labels<T: TensorLike>(nodes: &[Node<'_, T>]) -> Vec<String> {
     let named =
         |node: &Node<'_, T>| node.name.as_deref().filter(|name| !name.is_empty()).map(printable);
-    let mut taken: HashSet<String> = nodes.iter().filter_map(named).collect();
-    let (mut n_tracked, mut n_untracked) = (0, 0);
+    let names: HashSet<String> = nodes.iter().filter_map(named).collect();
     let mut given = HashSet::new();
-    let mut label = |node: &Node<'_, T>| {
-        let Some(name) = named(node) else {
-            let (letter, n) =
-                if node.tracked { ('v', &mut n_tracked) } else { ('c', &mut n_untracked) };
-            *n += 1;
-            return format!("{letter}{}", *n - 1);
+    let mut next_suffix: HashMap<String, usize> = HashMap::new();
+    let (mut n_tracked, mut n_untracked) = (0, 0);
+    let mut labels = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let label = match named(node) {
+            None => {
+                let (letter, n) =
+                    if node.tracked { ('v', &mut n_tracked) } else { ('c', &mut n_untracked) };
+                *n += 1;
+                format!("{letter}{}", *n - 1)
+            }
+            Some(name) if !looks_like_a_number(&name) && !given.contains(&name) => name,
+            Some(name) => {
+                let suffix = next_suffix.entry(name.clone()).or_insert(2);
+                loop {
+                    let label = format!("{name}_{suffix}");
+                    *suffix += 1;
+                    if !given.contains(&label) && !names.contains(&label) {
+                        break label;
+                    }
+                }
+            }
         };
-        let mut label = name.clone();
-        let mut n = 1;
-        while looks_like_a_number(&label)
-            || given.contains(&label)
-            || (n > 1 && taken.contains(&label))
-        {
-            n += 1;
-            label = format!("{name}_{n}");
-        }
         given.insert(label.clone());
-        taken.insert(label.clone());
-        label
-    };
-    nodes.iter().map(&mut label).collect()
+        labels.push(label);
+    }
+    labels
 }
 
 /// A name on one line.
@@ -190,24 +198,43 @@ const WIDTH: usize = 18;
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, node) in self.nodes.iter().enumerate() {
-            for sweep in self.sweeps.iter().filter(|sweep| sweep.start == at && sweep.end > at) {
+        let label = |at: usize| self.nodes.get(at).map_or("?", |node| &node.label);
+        let (begins, ends) = self.sweeps_by_place();
+        let none = Vec::new();
+        for at in 0..=self.nodes.len() {
+            for (_, sweep) in ends.get(&at).unwrap_or(&none).iter().filter(|(_, s)| s.start < at) {
+                sweep.write_end(f, label)?;
+            }
+            for (_, sweep) in begins.get(&at).unwrap_or(&none) {
                 writeln!(f, "{:-<WIDTH$}", format!("{} ", sweep.label))?;
-            }
-            if node.op != "seed" {
-                writeln!(f, "{} = {}", node.label, node.expression)?;
-            }
-            for sweep in self.sweeps.iter().filter(|sweep| sweep.end == at + 1 && sweep.start <= at)
-            {
-                for found in &sweep.derivatives {
-                    writeln!(f, "{} = {}", found.label, self.nodes[found.derivative].label)?;
+                if sweep.end <= at {
+                    // It recorded nothing: the derivatives were there already.
+                    sweep.write_end(f, label)?;
                 }
-                writeln!(f, "{:-<WIDTH$}", "")?;
+            }
+            if let Some(node) = self.nodes.get(at).filter(|node| !node.is_seed) {
+                writeln!(f, "{} = {}", node.label, node.expression)?;
             }
         }
         Ok(())
     }
 }
+
+impl TraceSweep {
+    fn write_end<'a>(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        label: impl Fn(usize) -> &'a str,
+    ) -> fmt::Result {
+        for found in &self.derivatives {
+            writeln!(f, "{} = {}", found.label, label(found.derivative))?;
+        }
+        writeln!(f, "{:-<WIDTH$}", "")
+    }
+}
+
+/// Sweeps with their numbers, by the place where they begin, or end.
+type ByPlace<'a> = BTreeMap<usize, Vec<(usize, &'a TraceSweep)>>;
 
 impl Trace {
     /// The graph in the language of Graphviz: `dot -Tsvg` draws it.
@@ -250,30 +277,40 @@ impl Trace {
         text
     }
 
+    fn sweeps_by_place(&self) -> (ByPlace<'_>, ByPlace<'_>) {
+        let (mut begins, mut ends) = (ByPlace::new(), ByPlace::new());
+        for (number, sweep) in self.sweeps.iter().enumerate() {
+            begins.entry(sweep.start).or_default().push((number, sweep));
+            ends.entry(sweep.end).or_default().push((number, sweep));
+        }
+        (begins, ends)
+    }
+
     /// Writes nodes, sweeps and edges in the syntax of `drawing`.
     fn draw(&self, text: &mut String, drawing: &Drawing) {
         let mut line = |depth: usize, content: String| {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{:1$}{content}", "", 4 * depth);
         };
+        let (begins, ends) = self.sweeps_by_place();
+        let none = Vec::new();
         let mut depth = 1;
         for (at, node) in self.nodes.iter().enumerate() {
-            for (number, sweep) in self.sweeps.iter().enumerate() {
-                if sweep.start == at && sweep.end > at {
-                    line(depth, (drawing.begin)(number, &sweep.label));
-                    depth += 1;
-                }
+            // A sweep that recorded nothing has nothing to group.
+            for (number, sweep) in
+                begins.get(&at).unwrap_or(&none).iter().filter(|(_, sweep)| sweep.end > at)
+            {
+                line(depth, (drawing.begin)(*number, &sweep.label));
+                depth += 1;
             }
-            let shown = match node.op {
-                "seed" => format!("{} = seed", node.label),
-                _ => format!("{} = {}", node.label, node.expression),
+            let shown = match node.is_seed {
+                true => format!("{} = seed", node.label),
+                false => format!("{} = {}", node.label, node.expression),
             };
             line(depth, (drawing.node)(at, &shown, node.inputs.is_empty()));
-            for sweep in &self.sweeps {
-                if sweep.end == at + 1 && sweep.start <= at {
-                    depth -= 1;
-                    line(depth, drawing.end.to_string());
-                }
+            for _ in ends.get(&(at + 1)).unwrap_or(&none).iter().filter(|(_, s)| s.start <= at) {
+                depth = depth.saturating_sub(1);
+                line(depth, drawing.end.to_string());
             }
         }
         for (at, node) in self.nodes.iter().enumerate() {

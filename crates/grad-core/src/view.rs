@@ -48,9 +48,12 @@ pub struct Node<'t, T: TensorLike> {
 }
 
 impl<T: TensorLike> Node<'_, T> {
-    /// The operation as traces write it, `a + b`, from names for its inputs; `None` for a leaf.
+    /// The operation as traces write it, `a + b`, from names for its inputs, `?` where there are too
+    /// few; `None` for a leaf.
     pub fn expression(&self, inputs: &[&str]) -> Option<String> {
-        self.var.tape.op_at(self.id).map(|(op, _)| op.format(inputs))
+        let mut names = inputs.to_vec();
+        names.resize(self.inputs.len(), "?");
+        self.var.tape.op_at(self.id).map(|(op, _)| op.format(&names))
     }
 
     /// The operation applied anew, to other inputs and on their tape; `None` for a leaf.

@@ -1,8 +1,6 @@
 //! `TensorLike` for `NdTensor`: which kernel, with which formula.
 
-use grad_core::extend::n_elements;
-use grad_core::extend::{Index, Window};
-use grad_core::{DType, Shape, Slice, TensorLike};
+use grad_core::extend::{DType, Index, Shape, Slice, TensorLike, Window, n_elements};
 
 use crate::element::Element;
 use crate::error::NdError;
@@ -139,7 +137,10 @@ impl<A: Element> TensorLike for NdTensor<A> {
             (if x < A::ZERO { A::ZERO } else { x }) + (-x.abs()).exp().ln_1p()
         })
     }
+    fn softmax(&self, axis: usize) -> Result<A> { self.softmaxed(axis) }
+    fn log_softmax(&self, axis: usize) -> Result<A> { self.log_softmaxed(axis) }
     fn cumsum(&self, axis: usize) -> Result<A> { self.running_sum(axis) }
+    fn reverse_cumsum(&self, axis: usize) -> Result<A> { self.reverse_running_sum(axis) }
     fn sum_to(&self, shape: &[usize]) -> Result<A> { self.summed_to(shape) }
     fn accumulate(self, rhs: &Self) -> Result<A> { self.add_into(rhs) }
 

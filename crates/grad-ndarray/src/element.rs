@@ -1,6 +1,6 @@
 //! The types of elements: `f32` and `f64`.
 
-use grad_core::DType;
+use grad_core::extend::DType;
 use ndarray::NdFloat;
 
 mod sealed {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use grad_core::Shape;
+use grad_core::extend::Shape;
 use ndarray::{Array, IxDyn, ShapeBuilder};
 
 use crate::element::Element;

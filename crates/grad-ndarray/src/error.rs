@@ -5,8 +5,7 @@
 
 use std::fmt;
 
-use grad_core::extend::Window;
-use grad_core::{Shape, Slice, Unsupported};
+use grad_core::extend::{Shape, Slice, Unsupported, Window};
 
 /// Why an operation on [`NdTensor`](crate::NdTensor)s could not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]

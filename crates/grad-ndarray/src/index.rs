@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use grad_core::Shape;
-use grad_core::extend::Index;
+use grad_core::extend::{Index, Shape};
 use ndarray::Axis;
 
 use crate::element::Element;

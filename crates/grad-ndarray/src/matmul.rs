@@ -2,7 +2,7 @@
 //!
 //! The kernel takes operands of any layout, so transposed and broadcast ones are not copied.
 
-use grad_core::Shape;
+use grad_core::extend::Shape;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayViewD, ArrayViewMutD, Axis, Ix2, IxDyn};
 

@@ -1,7 +1,6 @@
 //! Reshape, permute, expand, slice and its transpose: views wherever ndarray has one.
 
-use grad_core::extend::{n_elements, stretched_axes};
-use grad_core::{Shape, Slice};
+use grad_core::extend::{Shape, Slice, n_elements, stretched_axes};
 use ndarray::{ArrayD, Axis, IxDyn};
 
 use crate::element::Element;

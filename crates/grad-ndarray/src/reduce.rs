@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use grad_core::Shape;
+use grad_core::extend::Shape;
 use ndarray::{Axis, IxDyn};
 
 use crate::element::Element;
@@ -47,26 +47,61 @@ impl<A: Element> NdTensor<A> {
 
     /// The sums of the first 1, 2, … elements along an axis.
     pub(crate) fn running_sum(&self, axis: usize) -> Result<Self, NdError> {
-        const OP: &str = "cumsum";
+        self.along("cumsum", axis, |block, inner| {
+            let mut sums = vec![0.0; inner];
+            block.chunks_exact_mut(inner).for_each(|row| add_up(row, &mut sums));
+        })
+    }
+
+    /// The sums of the last n, n − 1, … elements along an axis.
+    pub(crate) fn reverse_running_sum(&self, axis: usize) -> Result<Self, NdError> {
+        self.along("reverse_cumsum", axis, |block, inner| {
+            let mut sums = vec![0.0; inner];
+            block.chunks_exact_mut(inner).rev().for_each(|row| add_up(row, &mut sums));
+        })
+    }
+
+    /// `eˣ / Σ eˣ` along an axis; infinities share the sum of 1.
+    pub(crate) fn softmaxed(&self, axis: usize) -> Result<Self, NdError> {
+        self.along("softmax", axis, |block, inner| {
+            subtract_largest(block, inner);
+            block.iter_mut().for_each(|x| *x = x.exp());
+            let sums = column_sums(block, inner, Element::to_f64);
+            for row in block.chunks_exact_mut(inner) {
+                row.iter_mut().zip(&sums).for_each(|(x, &sum)| *x = *x / A::from_f64(sum));
+            }
+        })
+    }
+
+    /// The logarithm of [`NdTensor::softmaxed`].
+    pub(crate) fn log_softmaxed(&self, axis: usize) -> Result<Self, NdError> {
+        self.along("log_softmax", axis, |block, inner| {
+            subtract_largest(block, inner);
+            let mut sums = column_sums(block, inner, |x| x.exp().to_f64());
+            sums.iter_mut().for_each(|sum| *sum = sum.ln());
+            for row in block.chunks_exact_mut(inner) {
+                row.iter_mut().zip(&sums).for_each(|(x, &ln)| *x = *x - A::from_f64(ln));
+            }
+        })
+    }
+
+    /// Calls `f` with each block of the rows along an axis, of `inner` elements each, to be changed
+    /// in place.
+    fn along(
+        &self,
+        op: &'static str,
+        axis: usize,
+        f: impl Fn(&mut [A], usize),
+    ) -> Result<Self, NdError> {
         let shape = self.shape_slice();
-        check_axes(OP, &[axis], shape)?;
+        check_axes(op, &[axis], shape)?;
         if shape.contains(&0) {
             return Ok(self.clone());
         }
         let inner: usize = shape[axis + 1..].iter().product();
-        let mut data = self.elements(OP)?.into_owned();
-        let mut sums = vec![0.0; inner];
-        for block in data.chunks_exact_mut(shape[axis] * inner) {
-            sums.fill(0.0);
-            for row in block.chunks_exact_mut(inner) {
-                // In double precision: the error of a running sum grows with its length.
-                for (x, sum) in row.iter_mut().zip(&mut sums) {
-                    *sum += x.to_f64();
-                    *x = A::from_f64(*sum);
-                }
-            }
-        }
-        NdTensor::from_vec(OP, shape, data)
+        let mut data = self.elements(op)?.into_owned();
+        data.chunks_exact_mut(shape[axis] * inner).for_each(|block| f(block, inner));
+        NdTensor::from_vec(op, shape, data)
     }
 
     fn extremum(
@@ -134,6 +169,35 @@ impl<A: Element> NdTensor<A> {
             }
         }
     }
+}
+
+/// Adds a row to sums, and makes it these.
+fn add_up<A: Element>(row: &mut [A], sums: &mut [f64]) {
+    // In double precision: the error of a running sum grows with its length.
+    for (x, sum) in row.iter_mut().zip(sums) {
+        *sum += x.to_f64();
+        *x = A::from_f64(*sum);
+    }
+}
+
+/// Subtracts from each column its largest element; what equals it becomes 0, even if infinite.
+fn subtract_largest<A: Element>(block: &mut [A], inner: usize) {
+    let larger = |x: A, y: A| if y > x || y.is_nan() { y } else { x };
+    let largest = fold_rows(block, inner, larger);
+    for row in block.chunks_exact_mut(inner) {
+        for (x, &max) in row.iter_mut().zip(&largest) {
+            *x = if *x == max { A::ZERO } else { *x - max };
+        }
+    }
+}
+
+/// The sum of `f` over each column, in double precision.
+fn column_sums<A: Element>(block: &[A], inner: usize, f: impl Fn(A) -> f64) -> Vec<f64> {
+    let mut sums = vec![0.0; inner];
+    for row in block.chunks_exact(inner) {
+        sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f(x));
+    }
+    sums
 }
 
 /// The order of axes in which the elements of `base` are row-major, if there is one and it is not

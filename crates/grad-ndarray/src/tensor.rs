@@ -7,8 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use grad_core::Shape;
-use grad_core::extend::n_elements;
+use grad_core::extend::{Shape, n_elements};
 use ndarray::{
     ArcArray, Array, ArrayBase, ArrayD, ArrayView, ArrayViewD, Axis, Data, Dimension, IxDyn,
     ShapeBuilder,

@@ -1,7 +1,6 @@
 //! Sliding windows along an axis, and their transpose.
 
-use grad_core::Shape;
-use grad_core::extend::Window;
+use grad_core::extend::{Shape, Window};
 
 use crate::element::Element;
 use crate::error::NdError;

@@ -5,6 +5,7 @@ mod common;
 
 use common::*;
 use grad_core::extend::{Index, Window};
+use grad_core::testing::Minimal;
 use grad_core::{Slice, TensorLike};
 use proptest::prelude::*;
 
@@ -324,6 +325,23 @@ proptest! {
         let dot = |x: &T, y: &T| host(x).iter().zip(host(y)).map(|(x, y)| x * y).sum::<f64>();
         let wide = weights.expand(x.shape()).unwrap();
         prop_assert!(close(&[dot(&weights, &y)], &[dot(&wide, &x)]));
+    }
+
+    #[test]
+    fn scans_and_softmax_follow_their_definitions(x in any_tensor(), axis in 0usize..4) {
+        prop_assume!(axis < x.shape().len());
+        let defined = Minimal(x.clone());
+        let all = [
+            (x.cumsum(axis), defined.cumsum(axis)),
+            (x.reverse_cumsum(axis), defined.reverse_cumsum(axis)),
+            (x.softmax(axis), defined.softmax(axis)),
+            (x.log_softmax(axis), defined.log_softmax(axis)),
+        ];
+        for (result, defined) in all {
+            let (result, Minimal(defined)) = (result.unwrap(), defined.unwrap());
+            prop_assert_eq!(result.shape(), x.shape());
+            prop_assert!(close(&host(&result), &host(&defined)), "{:?}", x);
+        }
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! What the manifests must say.
 
 use super::{Files, Finding};
-use crate::workspace::LIBRARIES;
+use crate::workspace::{BACKENDS, LIBRARIES};
 
 /// All that grad-core may depend on, so no array library, and next to nothing else.
 const CORE_DEPENDENCIES: [&str; 3] = ["libm", "serde", "smallvec"];
 
 /// What its tests may not depend on either.
-const ARRAY_LIBRARIES: [&str; 4] = ["ndarray", "candle-core", "grad-ndarray", "grad-candle"];
+const ARRAY_LIBRARIES: [&str; 6] =
+    ["ndarray", "candle-core", "faer", "grad-linalg", "grad-ndarray", "grad-candle"];
 
 pub(super) fn core_depends_on_no_array_library(files: &Files) -> Vec<Finding> {
     let path = manifest("grad-core");
@@ -28,12 +29,11 @@ pub(super) fn core_depends_on_no_array_library(files: &Files) -> Vec<Finding> {
 
 /// No backend depends on another, in its tests neither: grad-demo is where they meet.
 pub(super) fn backends_are_independent(files: &Files) -> Vec<Finding> {
-    let backends: Vec<_> = LIBRARIES.into_iter().filter(|name| *name != "grad-core").collect();
     let mut findings = Vec::new();
-    for backend in &backends {
+    for backend in BACKENDS {
         let path = manifest(backend);
         for entry in entries(text(files, &path)).filter(Entry::is_any_dependency) {
-            if backends.contains(&entry.key) {
+            if BACKENDS.contains(&entry.key) {
                 let message = format!("{backend} depends on another backend, {}", entry.key);
                 findings.push(Finding::new(&path, entry.line, message));
             }
@@ -207,6 +207,7 @@ crates/a/Cargo.toml: no `license.workspace = true`
                      authors.workspace = true\n";
         let files = [
             ("crates/grad-core/Cargo.toml", whole),
+            ("crates/grad-linalg/Cargo.toml", whole),
             ("crates/grad-ndarray/Cargo.toml", whole),
             ("crates/grad-candle/Cargo.toml", &whole.replace("readme", "read-me")),
         ];

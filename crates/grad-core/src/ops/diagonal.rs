@@ -2,7 +2,7 @@
 
 use crate::error::ErrorKind;
 use crate::op::{ByTranspose, Linear, Primal, call};
-use crate::shape::{Shape, Slice};
+use crate::shape::{Shape, Slice, n_elements};
 use crate::tensor::TensorLike;
 use crate::var::Var;
 
@@ -20,6 +20,9 @@ impl<T: TensorLike, const UPPER: bool> Linear<T> for Triangle<UPPER> {
     // A selection: a product would make NaN of what is infinite in the other triangle.
     fn forward(&self, x: &T) -> Result<T, T::Error> {
         let [.., m, n] = *x.shape() else { return Ok(x.clone()) };
+        if n_elements(x.shape()) == Some(0) {
+            return Ok(x.clone());
+        }
         let kept = |i: usize, j: usize| match (j as isize).saturating_sub(i as isize) {
             offset if UPPER => offset >= self.0,
             offset => offset <= self.0,
@@ -50,7 +53,7 @@ fn matrix(shape: &Shape) -> Result<(&[usize], usize, usize), ErrorKind> {
 /// of the leading axes.
 fn along_diagonal(batch: &[usize], n: usize, length: usize) -> Vec<Slice> {
     let step = n.saturating_add(1);
-    let stop = length.checked_sub(1).map_or(0, |last| last.saturating_mul(step) + 1);
+    let stop = length.checked_sub(1).map_or(0, |last| last.saturating_mul(step).saturating_add(1));
     let diagonal = Slice { start: 0, stop, step };
     batch.iter().map(|&n| Slice::all(n)).chain([diagonal]).collect()
 }

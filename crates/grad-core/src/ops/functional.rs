@@ -110,6 +110,13 @@ functional! {
     permute(axes: impl Into<Axes>);
     transpose(a: isize, b: isize);
     matmul(y: Var<'t, T>);
+    solve(rhs: Var<'t, T>);
+    triangular_solve(rhs: Var<'t, T>, upper: bool);
+    inv();
+    det();
+    logabsdet();
+    cholesky();
+    eigvalsh();
     detach();
     norm(p: f64);
     norm_axes(p: f64, axes: impl Into<Axes>);

@@ -4,6 +4,7 @@ mod activation;
 mod arith;
 mod composite;
 mod diagonal;
+mod einsum;
 mod elementwise;
 mod functional;
 mod index;

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::error::ErrorKind;
 use crate::op::{ByTranspose, Linear, Op, Primal, call};
-use crate::shape::{Axes, Shape};
+use crate::shape::{Axes, Shape, n_elements};
 use crate::tensor::TensorLike;
 use crate::var::Var;
 
@@ -122,7 +122,8 @@ impl<T: TensorLike> Linear<T> for Mean {
 
     fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         let shape = p.shape(0);
-        let share = ct / self.0.count(&shape);
+        // Not divided by the number, which half precision may not be able to hold.
+        let share = ct * self.0.count(&shape).recip();
         self.0.beside(share, &shape).expand(shape)
     }
 
@@ -149,11 +150,13 @@ impl<T: TensorLike> Op<T> for Max {
     }
 
     fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        tied_share(&self.0, p).mul_or_zero(self.0.beside(ct, &p.shape(0)))
+        let (tied, count) = tied(&self.0, p);
+        tied.mul_or_zero(self.0.beside(ct / count, &p.shape(0)))
     }
 
     fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(tied_share(&self.0, p).mul_or_zero(t).sum_over(&self.0))
+        let (tied, count) = tied(&self.0, p);
+        Some(tied.mul_or_zero(t).sum_over(&self.0) / count)
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -179,11 +182,13 @@ impl<T: TensorLike> Op<T> for Min {
     }
 
     fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        tied_share(&self.0, p).mul_or_zero(self.0.beside(ct, &p.shape(0)))
+        let (tied, count) = tied(&self.0, p);
+        tied.mul_or_zero(self.0.beside(ct / count, &p.shape(0)))
     }
 
     fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(tied_share(&self.0, p).mul_or_zero(t).sum_over(&self.0))
+        let (tied, count) = tied(&self.0, p);
+        Some(tied.mul_or_zero(t).sum_over(&self.0) / count)
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -201,12 +206,11 @@ fn extremum_shape(over: &Over, x: &[Shape]) -> Result<Shape, ErrorKind> {
     }
 }
 
-/// 1/n at each of the n elements that equal the extremum, else 0. Untracked, as masks are.
-fn tied_share<'t, T: TensorLike>(over: &Over, p: &Primal<'t, T>) -> Var<'t, T> {
-    let shape = p.shape(0);
-    let tied = p.x(0).eq(over.beside(p.y(), &shape));
-    let count = tied.sum_over(over);
-    tied / over.beside(count, &shape)
+/// Where the elements equal the extremum, and how many do, at least 1: NaN equals nothing, and gets
+/// no cotangent. Untracked, as masks are.
+fn tied<'t, T: TensorLike>(over: &Over, p: &Primal<'t, T>) -> (Var<'t, T>, Var<'t, T>) {
+    let tied = p.x(0).eq(over.beside(p.y(), &p.shape(0)));
+    (tied, tied.sum_over(over).maximum(1.0))
 }
 
 /// The p-norm, 0 < p < ∞; 1 and ∞ are compositions.
@@ -227,6 +231,21 @@ impl Norm {
     }
 }
 
+/// `√Σ x²`, with x scaled by the largest so that no square over- or underflows.
+fn euclidean<T: TensorLike>(x: &T, axes: &[usize]) -> Result<T, T::Error> {
+    if n_elements(x.shape()) == Some(0) {
+        return x.square()?.sum(axes)?.sqrt();
+    }
+    let largest = x.abs()?.max(axes)?;
+    // What is 0, infinite or NaN scales nothing.
+    let usable =
+        largest.scalar(0.0)?.lt(&largest)?.mul(&largest.lt(&largest.scalar(f64::INFINITY)?)?)?;
+    let scale = usable.select(&largest, &largest.scalar(1.0)?)?;
+    let kept = Shape::from(x.shape()).keeping(axes);
+    let scaled = x.div(&scale.reshape(&kept)?)?;
+    scaled.square()?.sum(axes)?.sqrt()?.mul(&scale)
+}
+
 impl<T: TensorLike> Op<T> for Norm {
     fn name(&self) -> &'static str {
         "norm"
@@ -240,7 +259,7 @@ impl<T: TensorLike> Op<T> for Norm {
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
         let axes = self.over.axes(x[0].shape().len());
         let norm = match self.p {
-            2.0 => x[0].square()?.sum(&axes)?.sqrt()?,
+            2.0 => euclidean(x[0], &axes)?,
             p => x[0].abs()?.powf(p)?.sum(&axes)?.powf(p.recip())?,
         };
         self.over.restore(norm, x[0].shape())
@@ -504,8 +523,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
         self.with(ByTranspose(SumTo(shape.into())))
     }
 
-    /// `self`, a cotangent or tangent, un-broadcast to `shape` or broadcast to it; itself where it
-    /// has that shape. What no broadcasting explains is returned as it is.
+    /// `self`, a cotangent, un-broadcast to `shape`; itself where it has that shape. What no broadcasting explains is returned as it is.
     #[track_caller]
     pub(crate) fn fit(self, shape: &Shape) -> Self {
         let Ok(own) = self.shape() else { return self };

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use crate::error::{Error, ErrorKind, backend};
 use crate::shape::resized;
-use crate::shape::{Axes, Index, Shape};
+use crate::shape::{Axes, Index, Shape, n_elements};
 use crate::tensor::TensorLike;
 use crate::var::Var;
 
@@ -90,8 +90,13 @@ impl<'t, T: TensorLike> Var<'t, T> {
             return self.void("median", ErrorKind::EmptyReduction { shape });
         }
         data.sort_by(|&a, &b| ascending(a, b));
-        // The largest of what is not above it, so that ties and NaN are as for max.
-        self.gt(data[(n - 1) / 2]).where_(f64::NEG_INFINITY, self).max()
+        let median = data[(n - 1) / 2];
+        if data[n - 1].is_nan() {
+            // As for max.
+            return self.max();
+        }
+        let tied = data.iter().filter(|&&x| x == median).count();
+        self.eq(median).where_(self, 0.0).sum() / tied as f64
     }
 
     /// The places along `axis` that [`Var::sort`] takes its elements from. Data of the host.
@@ -138,15 +143,14 @@ impl<'t, T: TensorLike> Var<'t, T> {
             Ok(lanes) => lanes,
             Err(void) => return Err(void.tape().error(void.id())),
         };
+        if lanes.shape[lanes.axis] == 0 {
+            let void = self.void(op, ErrorKind::EmptyReduction { shape: lanes.shape });
+            return Err(void.tape().error(void.id()));
+        }
         let mut first = Vec::with_capacity(lanes.places.len());
         for lane in &lanes.places {
-            match lane.iter().min_by(|&&a, &&b| order(lanes.data[a], lanes.data[b])) {
-                Some(&place) => first.push(lanes.along(place)),
-                None => {
-                    let void = self.void(op, ErrorKind::EmptyReduction { shape: lanes.shape });
-                    return Err(void.tape().error(void.id()));
-                }
-            }
+            let best = lane.iter().min_by(|&&a, &&b| order(lanes.data[a], lanes.data[b]));
+            first.extend(best.map(|&place| lanes.along(place)));
         }
         self.index(op, lanes.shape.without(&[lanes.axis]), first)
     }
@@ -193,12 +197,14 @@ struct Lanes {
 
 impl Lanes {
     fn new(shape: Shape, axis: usize, data: Vec<f64>) -> Lanes {
-        let inner: usize = shape[axis + 1..].iter().product();
-        let outer: usize = shape[..axis].iter().product();
+        let inner = n_elements(&shape[axis + 1..]).unwrap_or(0);
+        let outer = n_elements(&shape[..axis]).unwrap_or(0);
         let lane = |block, start| {
             (0..shape[axis]).map(|i| (block * shape[axis] + i) * inner + start).collect()
         };
-        let places = (0..outer * inner).map(|at| lane(at / inner, at % inner)).collect();
+        // Lanes of nothing may be more than memory can hold.
+        let n_lanes = if data.is_empty() { 0 } else { outer * inner };
+        let places = (0..n_lanes).map(|at| lane(at / inner, at % inner)).collect();
         Lanes { shape, axis, data, places }
     }
 

@@ -9,6 +9,9 @@ use crate::shape::list;
 use crate::testing::Reference;
 use crate::{Conv, Index, Pool, Shape, Slice, TensorLike, Var, Window};
 
+/// The file that the nodes of a catalogued call, and its errors, name.
+pub(crate) const FILE: &str = file!();
+
 /// A function of handles, on any tape.
 pub type Apply<T> = for<'t> fn(&[Var<'t, T>]) -> Var<'t, T>;
 
@@ -49,7 +52,7 @@ impl<T: TensorLike> fmt::Debug for Case<T> {
 #[rustfmt::skip] // In the order of the catalogue.
 pub const OPTIONAL: &[&str] = &[
     "slice", "unslice", "pad", "flip", "roll", "concat", "unfold", "fold", "index_select",
-    "index_add", "gather", "scatter_add",
+    "index_add", "gather", "scatter_add", "solve", "triangular_solve", "inv", "slogdet", "cholesky", "eigh",
 ];
 
 /// What the elements of the arguments are.
@@ -115,6 +118,19 @@ fn window(size: usize, step: usize, dilation: usize) -> Window {
     Window { size, step, dilation }
 }
 
+/// Matrices that have an inverse and, but for asymmetry, are positive definite, with eigenvalues far
+/// from each other: a fifth of `x`, and 1, 2, 3, … on the diagonal.
+fn graded<T: TensorLike>(x: Var<'_, T>) -> Var<'_, T> {
+    let (Ok(model), Ok(shape)) = (x.value(), x.shape()) else { return x };
+    let n = shape.last().copied().unwrap_or(0);
+    let on_diagonal = |at: usize| if at / n == at % n { (at / n + 1) as f64 } else { 0.0 };
+    let diagonal: Vec<f64> = (0..n * n).map(on_diagonal).collect();
+    match model.from_host(&[n, n], &diagonal) {
+        Ok(diagonal) => x * 0.2 + x.tape().constant(diagonal),
+        Err(_) => x,
+    }
+}
+
 /// `op values |x, y| call => shapes of the first case, shapes of the second case, ..;`
 macro_rules! cases {
     ($($op:literal $values:ident |$($x:ident),+| $call:expr =>
@@ -155,6 +171,7 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "div"  Real |x| x / x              => [3];
         "div"  Real |x| x / 2.5            => [3];
         "div"  Real |x| 2.5 / x            => [2, 2];
+        "div"  Real |x| x.median()         => [], [3], [2, 2];
         "mul_or_zero" Real |x, y| x.mul_or_zero(y) => [] [], [3] [3], [2, 3] [3], [2, 1] [1, 2], [0] [1];
         "mul_or_zero" Real |x| x.mul_or_zero(x)    => [3];
         "mul_or_zero_both" Real |x, y| x.mul_or_zero_both(y) => [] [], [3] [3], [2, 3] [3], [0] [1];
@@ -287,7 +304,6 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "mean" Real |x, y| x.huber_loss(y, 0.5) => [4] [4], [2, 2] [];
         "mean" Real |x, y| x.bce_with_logits(y) => [] [], [4] [4], [2, 3] [3];
         "max"  Real |x| x.max()            => [], [3], [2, 3], [2, 1, 2, 2];
-        "max"  Real |x| x.median()         => [], [3], [2, 2];
         "max"  Real |x| x.norm(f64::INFINITY) => [], [3];
         "max"  Real |x| x.norm_keepdim(f64::INFINITY, -1) => [2, 3];
         "max"  Real |x| x.max_axes(0)      => [3], [2, 2], [2, 3], [2, 0];
@@ -357,6 +373,7 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "slice" Real |x| x.cumprod(0)      => [2], [3], [5], [3, 2];
         "slice" Real |x| x.cumprod(-1)     => [2, 3], [2, 1, 4];
         "slice" Real |x| x.narrow(0, 0, 2) * x.narrow(0, 1, 2) => [3];
+        "slice" Real |x| x.tape().einsum("i...i->i...", &[x]) => [2, 2], [3, 2, 3];
         "slice" Real |x| x.split(-1, &[1, 2]).into_iter().fold(x, |x, part| x * part.sum()) => [3], [2, 3];
         "slice" Real |x| x.diagonal()      => [3, 3], [2, 3], [3, 2], [2, 2, 2], [0, 2], [2, 0];
         "slice" Real |x| x.trace()         => [2, 2], [2, 3, 2], [0, 0];
@@ -403,6 +420,7 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "index_select" Real |x| x.index_select(0, &[2, 0, 2]) => [3], [3, 2];
         "index_select" Real |x| x.index_select(-1, &[1, 1])   => [2, 2], [2, 1, 2];
         "index_select" Real |x| x.index_select(0, &[])        => [3], [0, 2];
+        "index_select" Real |x| x.det()                       => [2, 2], [3, 3], [2, 3, 3], [0, 2, 2];
         "index_select" Real |x| x.sort(0)  => [3], [1], [3, 2], [2, 0], [0];
         "index_select" Real |x| x.sort(-1) => [2, 3], [2, 1, 4];
         "index_select" Real |x| x.topk(2)  => [3], [2, 3], [2, 2, 4];
@@ -428,6 +446,24 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "matmul" Real |x, y| x.matmul(y)   => [2, 2, 3] [2, 3, 2], [2, 2, 3] [3, 2], [2, 3] [2, 3, 1], [2, 1, 2, 2] [3, 2, 1], [0, 2, 2] [2, 2];
         "matmul" Real |x| x.matmul(x)      => [2, 2], [3], [2, 2, 2];
         "matmul" Real |x| x.transpose(0, 1).matmul(x) => [3, 2];
+        "matmul" Real |x, y| x.tape().einsum("bhqd,bhkd->bhqk", &[x, y]) => [1, 2, 2, 3] [1, 2, 3, 3];
+        "matmul" Real |x, y| x.tape().einsum("ij,kj", &[x, y])  => [2, 3] [2, 3], [2, 0] [1, 0];
+        "matmul" Real |x, y| x.tape().einsum("...ij,j...->...i", &[x, y]) => [2, 2, 3] [3, 2], [2, 3] [3];
+        "matmul" Real |x, y| x.tape().einsum("ij,ij->", &[x, y]) => [2, 3] [2, 3], [1, 3] [2, 3];
+        "matmul" Real |x, y| x.tape().einsum("iji,jk->ki", &[x, y]) => [2, 3, 2] [3, 2];
+        "matmul" Real |x, y, z| x.tape().einsum("ab,bc,dc->da", &[x, y, z]) => [2, 2] [2, 3] [2, 3];
+        "solve" Real |a, b| graded(a).solve(b) => [2, 2] [2, 3], [3, 3] [3], [2, 2, 2] [2, 2], [2, 2] [2, 2, 1], [2, 1, 2, 2] [2, 2, 1], [0, 0] [0, 2], [2, 2] [2, 0], [0, 2, 2] [2];
+        "solve" Real |a| graded(a).solve(a)  => [2, 2];
+        "triangular_solve" Real |a, b| graded(a).triangular_solve(b, true)  => [2, 2] [2, 3], [3, 3] [3], [2, 2, 2] [2, 1], [0, 0] [0, 2];
+        "triangular_solve" Real |a, b| graded(a).triangular_solve(b, false) => [3, 3] [3, 2], [2, 2] [2, 2, 1];
+        "triangular_solve" Real |a, b| graded(a).transpose(-2, -1).triangular_solve(b, false) => [3, 3] [3];
+        "inv"  Real |x| graded(x).inv()    => [1, 1], [3, 3], [2, 2, 2], [0, 0], [0, 2, 2];
+        "slogdet" Real |x| graded(x).slogdet().1 => [1, 1], [3, 3], [2, 2, 2], [0, 2, 2];
+        "slogdet" Real |x| graded(x).logabsdet() => [2, 2];
+        "slogdet" Real |x| graded(x).det() => [4, 4], [2, 5, 5];
+        "cholesky" Real |x| graded(x).cholesky() => [1, 1], [3, 3], [2, 2, 2], [0, 0];
+        "eigh" Real |x| graded(x).eigvalsh() => [1, 1], [3, 3], [2, 2, 2], [0, 0];
+        "eigh" Real |x| graded(x).eigh().1 => [2, 2], [3, 3], [2, 2, 2];
     }
 }
 

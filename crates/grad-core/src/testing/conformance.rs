@@ -8,10 +8,8 @@
 /// name in front is that of the module, for more than one in a file.
 ///
 /// ```
-/// use grad_core::testing::Reference;
-///
-/// grad_core::conformance!(Reference, Reference::from(0.0));
-/// grad_core::conformance!(second: Reference, Reference::from(0.0));
+/// grad_core::conformance!(grad_core::testing::Reference, 0.0.into());
+/// grad_core::conformance!(second: grad_core::testing::Reference, 0.0.into());
 /// ```
 ///
 /// Optional methods that the backend leaves out are reported (`cargo test -- --show-output`), and
@@ -99,7 +97,7 @@ macro_rules! each_method {
             cosh asinh acosh atanh erf floor ceil round trunc atan2 square rsqrt sigmoid softplus
             softmax log_softmax abs sign relu lt eq le ne maximum minimum select sum max min mean
             sum_to cumsum reverse_cumsum reshape permute expand matmul slice unslice index_select index_add gather
-            scatter_add concat unfold fold
+            scatter_add concat unfold fold solve triangular_solve inv slogdet cholesky eigh
         ] $($($argument)+)? }
     };
 }
@@ -118,7 +116,7 @@ macro_rules! each_operation {
             trunc detach sum mean max min sum_to norm cumsum
             logsumexp softmax log_softmax expand reshape permute slice unslice
             pad flip roll tril triu concat unfold fold index_select index_add gather
-            scatter_add matmul
+            scatter_add matmul solve triangular_solve inv slogdet cholesky eigh
         ] $($($argument)+)? }
     };
 }

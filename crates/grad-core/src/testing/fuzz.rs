@@ -1,13 +1,15 @@
 //! Random programs: whatever they ask for, there is a value or an error, and never a panic.
 //!
 //! A program makes a few tensors of random shapes and values, throws operations with random
-//! parameters at them, fitting or not, and differentiates what comes out, again and again. Its seed
+//! parameters and calls of the catalogue at them, fitting or not, and differentiates what comes
+//! out, again and again. Its seed
 //! says all about it, so that a failure can be repeated. Sizes are either small or too large for
 //! any tensor, since running out of memory is no error that a program can go on from.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::random::Random;
+use crate::testing::catalogue::{Case, catalogue};
 use crate::testing::compare::{Failure, Verdict, is_unsupported};
 use crate::testing::reference::Reference;
 use crate::{Error, ErrorKind, Shape, Slice, Tape, TensorLike, Var};
@@ -18,8 +20,9 @@ use crate::{Error, ErrorKind, Shape, Slice, Tape, TensorLike, Var};
 /// # Errors
 /// Names the seed and what went wrong.
 pub fn never_panics<T: TensorLike>(model: &T, seeds: std::ops::Range<u64>) -> Verdict {
+    let cases = catalogue();
     for seed in seeds {
-        run(model, seed)?;
+        run(model, &cases, seed)?;
     }
     Ok(())
 }
@@ -29,8 +32,10 @@ pub fn never_panics<T: TensorLike>(model: &T, seeds: std::ops::Range<u64>) -> Ve
 /// # Errors
 /// Names the seed and the step.
 pub fn fails_like_the_reference<T: TensorLike>(model: &T, seeds: std::ops::Range<u64>) -> Verdict {
+    let (cases, oracles) = (catalogue(), catalogue());
     for seed in seeds {
-        let (got, wanted) = (run(model, seed)?, run(&Reference::from(0.0), seed)?);
+        let got = run(model, &cases, seed)?;
+        let wanted = run(&Reference::from(0.0), &oracles, seed)?;
         for (step, (got, wanted)) in got.iter().zip(&wanted).enumerate() {
             if got == UNSUPPORTED {
                 break;
@@ -45,11 +50,11 @@ pub fn fails_like_the_reference<T: TensorLike>(model: &T, seeds: std::ops::Range
 }
 
 /// What each step of a program came to: a shape or an error.
-fn run<T: TensorLike>(model: &T, seed: u64) -> Result<Vec<String>, Failure> {
+fn run<T: TensorLike>(model: &T, cases: &[Case<T>], seed: u64) -> Result<Vec<String>, Failure> {
     let mut outcomes = Vec::new();
     let result = catch_unwind(AssertUnwindSafe(|| {
         let tape = Tape::new();
-        Program { random: Random::new(seed), tape: &tape, pool: Vec::new() }
+        Program { random: Random::new(seed), tape: &tape, cases, pool: Vec::new() }
             .run(model, &mut outcomes);
     }));
     if let Err(panic) = result {
@@ -66,6 +71,7 @@ fn run<T: TensorLike>(model: &T, seed: u64) -> Result<Vec<String>, Failure> {
 struct Program<'t, T: TensorLike> {
     random: Random,
     tape: &'t Tape<T>,
+    cases: &'t [Case<T>],
     /// What there is to calculate with; some of it may be void.
     pool: Vec<Var<'t, T>>,
 }
@@ -95,14 +101,17 @@ const VALUES: &[f64] = &[
 ];
 
 const UNSUPPORTED: &str = "unsupported";
+/// Where all calls stand.
+const CALLERS: [&str; 2] = [file!(), super::catalogue::FILE];
 const LOST_LINE: &str = "an error does not name the caller's line";
 
 /// A value's shape, or its error: all of it but for the text of a backend.
 fn outcome<T: TensorLike>(x: Result<Var<'_, T>, Error>) -> String {
     match x.and_then(Var::shape) {
         Ok(shape) => shape.to_string(),
-        // All calls stand in this file.
-        Err(error) if error.location().file() != file!() => format!("{LOST_LINE}: {error}"),
+        Err(error) if !CALLERS.contains(&error.location().file()) => {
+            format!("{LOST_LINE}: {error}")
+        }
         Err(error) => match error.kind() {
             ErrorKind::Backend(source) if is_unsupported(&**source) => UNSUPPORTED.to_string(),
             ErrorKind::Backend(_) => format!("{}: the backend failed", error.op()),
@@ -120,7 +129,7 @@ impl<'t, T: TensorLike> Program<'t, T> {
         }
         for _ in 0..ROUNDS {
             for _ in 0..STEPS {
-                let y = self.step();
+                let y = if self.often(4) { self.step() } else { self.catalogued() };
                 outcomes.push(outcome(Ok(y)));
                 let is_large = |shape: Shape| shape.iter().product::<usize>() > LARGE;
                 // A void handle makes void whatever it touches; a few are enough.
@@ -246,11 +255,23 @@ impl<'t, T: TensorLike> Program<'t, T> {
         (0..self.random.below(5)).map(|_| self.place()).collect()
     }
 
+    /// One call of the catalogue, on whatever there is.
+    fn catalogued(&mut self) -> Var<'t, T> {
+        let case = &self.cases[self.random.below(self.cases.len())];
+        let x: Vec<Var<'t, T>> = case.inputs.iter().map(|_| self.any()).collect();
+        let size = |x: &Var<'t, T>| x.shape().map_or(1, |shape| shape.iter().product());
+        // Outer products of large tensors are very large ones.
+        match x.iter().map(size).product::<usize>() > LARGE * LARGE / 50 {
+            true => self.step(),
+            false => (case.apply)(&x),
+        }
+    }
+
     /// One operation.
     fn step(&mut self) -> Var<'t, T> {
         let (x, y, z) = (self.any(), self.any(), self.any());
         let number = self.random.choose(VALUES);
-        match self.random.below(64) {
+        match self.random.below(80) {
             0 => x + y,
             1 => x - y,
             2 => x * y,
@@ -311,6 +332,29 @@ impl<'t, T: TensorLike> Program<'t, T> {
             59 | 60 => x.matmul(y),
             61 => x.matmul(x.transpose(-1, -2)),
             62 => x.full_like(number),
+            63 => x.solve(y),
+            64 => x.triangular_solve(y, self.often(4)),
+            65 => x.inv(),
+            66 => x.det(),
+            67 => x.logabsdet(),
+            68 => x.cholesky(),
+            69 => x.matmul(x.transpose(-1, -2)).cholesky(),
+            70 => x.eigvalsh(),
+            71 => x.eigh().1,
+            72 | 73 => {
+                let equation = self.random.choose(&[
+                    "ij,jk->ik",
+                    "ij,kj",
+                    "...i,i...->...",
+                    "ii->i",
+                    "ij->",
+                    "i,j->ji",
+                    "...->...",
+                ]);
+                let operands = [x, y];
+                let n = if equation.contains(',') { 2 } else { 1 };
+                self.tape.einsum(equation, &operands[..n])
+            }
             _ => x + x * y,
         }
     }

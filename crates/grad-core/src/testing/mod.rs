@@ -8,9 +8,12 @@ mod compare;
 mod conformance;
 pub mod fuzz;
 pub mod laws;
+mod matrices;
 pub mod methods;
 mod minimal;
 pub mod reference;
+#[cfg(feature = "vectors")]
+pub mod vectors;
 
 pub use crate::random::Random;
 pub use catalogue::{Case, catalogue};

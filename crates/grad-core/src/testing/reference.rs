@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::extend::{
     DType, ErrorKind, Index, Shape, Slice, TensorLike, Unsupported, Window, broadcast,
 };
+use crate::testing::matrices::{self, Eliminated};
 
 /// A row-major tensor of `f64`, of any rank.
 ///
@@ -326,6 +327,61 @@ impl TensorLike for Reference {
             false => Err(mismatch(&windows, &self.shape, "differ: the windows make the first")),
         }
     }
+
+    fn solve(&self, rhs: &Self) -> Result<Self, ReferenceError> {
+        let (n, k) = self.system(rhs)?;
+        self.per_matrix(&rhs.shape, |index, a| {
+            let solved = Eliminated::of(a, rhs.matrix(index, n * k), n, k);
+            if solved.is_singular() { Err(singular()) } else { Ok(solved.x) }
+        })
+    }
+
+    fn triangular_solve(&self, rhs: &Self, upper: bool) -> Result<Self, ReferenceError> {
+        let (n, k) = self.system(rhs)?;
+        let inside = |i: usize, j: usize| if upper { i <= j } else { j <= i };
+        let triangle = Reference::tabulate(self.shape.clone(), |index| match index {
+            [.., i, j] if inside(*i, *j) => self.get(index),
+            _ => 0.0,
+        })?;
+        triangle.per_matrix(&rhs.shape, |index, a| match (0..n).any(|i| a[i * n + i] == 0.0) {
+            true => Err(singular()),
+            false => Ok(Eliminated::of(a, rhs.matrix(index, n * k), n, k).x),
+        })
+    }
+
+    fn inv(&self) -> Result<Self, ReferenceError> {
+        let n = self.order()?;
+        let identity: Vec<f64> = (0..n * n).map(|place| mask(place / n == place % n)).collect();
+        self.per_matrix(&self.shape, |_, a| {
+            let solved = Eliminated::of(a, &identity, n, n);
+            if solved.is_singular() { Err(singular()) } else { Ok(solved.x) }
+        })
+    }
+
+    fn slogdet(&self) -> Result<Self, ReferenceError> {
+        let n = self.order()?;
+        let batch = &self.shape[..self.shape.rank() - 2];
+        let shape: Shape = batch.iter().copied().chain([2]).collect();
+        self.per_matrix(&shape, |_, a| {
+            let solved = Eliminated::of(a, &[], n, 0);
+            let sign = |x: f64| mask(x > 0.0) - mask(x < 0.0);
+            let sign = solved.pivots.iter().fold(solved.sign, |product, &x| product * sign(x));
+            Ok(vec![sign, solved.pivots.iter().map(|&x| f64::abs(x).ln()).sum()])
+        })
+    }
+
+    fn cholesky(&self) -> Result<Self, ReferenceError> {
+        let n = self.order()?;
+        self.per_matrix(&self.shape, |_, a| {
+            matrices::cholesky(a, n).ok_or_else(|| parameter("matrix is not positive definite"))
+        })
+    }
+
+    fn eigh(&self) -> Result<Self, ReferenceError> {
+        let n = self.order()?;
+        let shape = replaced(&self.shape, self.shape.rank() - 2, n + 1);
+        self.per_matrix(&shape.into(), |_, a| Ok(matrices::eigh(a, n)))
+    }
 }
 
 /// The index of the element that `gather` puts at index `i`.
@@ -357,6 +413,61 @@ fn unfolded(shape: &Shape, axis: usize, window: Window) -> Result<Shape, Referen
 fn unfolded_from(window: Window, axis: usize, index: &[usize]) -> Vec<usize> {
     let (&inside, index) = index.split_last().unwrap_or((&0, &[]));
     replaced(index, axis, index[axis] * window.step + inside * window.dilation)
+}
+
+/// Matrices: the last two axes.
+impl Reference {
+    /// The number of rows and columns of square matrices.
+    fn order(&self) -> Result<usize, ReferenceError> {
+        match self.shape[..] {
+            [.., m, n] if m == n => Ok(n),
+            _ => Err(parameter("needs square matrices")),
+        }
+    }
+
+    /// The numbers of rows and columns of the right-hand sides of a linear system.
+    fn system(&self, rhs: &Reference) -> Result<(usize, usize), ReferenceError> {
+        let n = self.order()?;
+        let batch = &self.shape[..self.shape.rank() - 2];
+        match &rhs.shape[..] {
+            [others @ .., rows, k] if (batch, n) == (others, *rows) => Ok((n, *k)),
+            _ => Err(mismatch(&self.shape, &rhs.shape, "are no linear system")),
+        }
+    }
+
+    /// The elements of the matrix at a place of the batch, of `size` elements.
+    fn matrix(&self, index: usize, size: usize) -> &[f64] {
+        &self.data[index * size..(index + 1) * size]
+    }
+
+    /// The tensor of `shape` that consists of what `f` makes of each square matrix and its place;
+    /// NaN where a matrix has an element that is infinite or NaN.
+    fn per_matrix(
+        &self,
+        shape: &Shape,
+        f: impl Fn(usize, &[f64]) -> Result<Vec<f64>, ReferenceError>,
+    ) -> Result<Reference, ReferenceError> {
+        let n = self.order()?;
+        let count: usize = self.shape[..self.shape.rank() - 2].iter().product();
+        let size = size(shape)?.checked_div(count).unwrap_or(0);
+        let mut data = Vec::new();
+        for index in 0..count {
+            let a = self.matrix(index, n * n);
+            match a.iter().all(|x| x.is_finite()) {
+                true => data.extend(f(index, a)?),
+                false => data.extend(vec![f64::NAN; size]),
+            }
+        }
+        Reference::new(shape, data)
+    }
+}
+
+fn parameter(message: &str) -> ReferenceError {
+    ErrorKind::Parameter { message: message.to_string() }.into()
+}
+
+fn singular() -> ReferenceError {
+    parameter("matrix is singular")
 }
 
 /// The index in the whole of what has `index` in the part.

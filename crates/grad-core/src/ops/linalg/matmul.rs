@@ -1,4 +1,4 @@
-//! Linear algebra: the matrix product.
+//! The matrix product.
 
 use crate::error::ErrorKind;
 use crate::op::{Op, Primal};

@@ -1,0 +1,6 @@
+//! The conformance tests of grad-core on the CPU, in both dtypes that people compute in.
+
+use grad_candle::CandleTensor;
+
+grad_core::conformance!(f64: CandleTensor, CandleTensor::from(0.0_f64));
+grad_core::conformance!(f32: CandleTensor, CandleTensor::from(0.0_f32));

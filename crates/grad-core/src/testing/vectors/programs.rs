@@ -1,0 +1,210 @@
+//! Small models as a user would write them, generic over the tensor. Many hold derivatives inside,
+//! so that their own derivatives are of higher order.
+
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
+
+use serde_json::Value;
+
+use super::vocabulary::tensor;
+use crate::{Error, Slice, Tape, TensorLike, Var};
+
+/// The program `name` of `x`, or `None` if there is no such program.
+pub(super) fn apply<'t, T: TensorLike>(
+    tape: &'t Tape<T>,
+    name: &str,
+    attrs: &Value,
+    x: &[Var<'t, T>],
+) -> Option<Result<Var<'t, T>, String>> {
+    let y = match (name, x) {
+        ("alias_mul", &[x]) => Ok(x * x),
+        ("stop_gradient", &[x]) => Ok(x * x.detach()),
+        ("deep_chain", &[x]) => Ok(deep_chain(x)),
+        ("fibonacci_fan", &[x]) => Ok(fibonacci_fan(x)),
+        ("rosenbrock", &[x]) => Ok(rosenbrock(x)),
+        ("rosenbrock_grad", &[x]) => tape.grad(rosenbrock(x), x),
+        ("rosenbrock_hessian", &[x]) => hessian(rosenbrock(x), x),
+        ("nested5", &[x]) => nested5(x),
+        ("logistic_regression", &[w, b, x]) => Ok(logistic_regression(w, b, x)),
+        ("mlp_tanh" | "mlp_relu", &[x, w0, b0, w1, b1]) => {
+            let y = match tensor(x, &attrs["y"]) {
+                Ok(y) => y,
+                Err(error) => return Some(Err(error)),
+            };
+            let hidden = x.matmul(w0) + b0;
+            let hidden = if name == "mlp_tanh" { hidden.tanh() } else { hidden.relu() };
+            Ok((hidden.matmul(w1) + b1 - y).square().mean())
+        }
+        ("attention", &[x, wq, wk, wv, wo]) => {
+            let (q, k, v) = (x.matmul(wq), x.matmul(wk), x.matmul(wv));
+            let scores = q.matmul(k.transpose(-2, -1)) / f64::sqrt(3.0);
+            Ok(scores.softmax(-1).matmul(v).matmul(wo))
+        }
+        ("lstm_cell", &[x, h, c, wi, wh, b]) => Ok(lstm_cell(x, h, c, [wi, wh, b])),
+        ("pinn_poisson", &[w0, b0, w1, b1]) => pinn_poisson([w0, b0, w1, b1]),
+        ("wgan_gp", &[x, w0, b0, w1, b1]) => wgan_gp(x, [w0, b0, w1, b1]),
+        ("maml_1", &[w]) => match (tensor(w, &attrs["Xs"]), tensor(w, &attrs["Xq"])) {
+            (Ok(support), Ok(query)) => maml(w, support, query),
+            (Err(error), _) | (_, Err(error)) => return Some(Err(error)),
+        },
+        ("lj_forces", &[r]) => tape.grad(lennard_jones(r), r).map(|gradient| -gradient),
+        ("double_pendulum", &[q, qd]) => double_pendulum(q, qd),
+        ("black_scholes", &[s, k, r, sigma, t]) => Ok(black_scholes(s, k, r, sigma, t)),
+        _ => return None,
+    };
+    Some(y.map_err(|error| error.to_string()))
+}
+
+fn deep_chain<T: TensorLike>(x: Var<'_, T>) -> Var<'_, T> {
+    (0..200).fold(x, |x, _| x.sin() * 1.01 + 0.01)
+}
+
+/// Exponential work for an engine that walks paths one by one.
+fn fibonacci_fan<T: TensorLike>(x: Var<'_, T>) -> Var<'_, T> {
+    let (mut a, mut b) = (x, x.sin());
+    for _ in 0..25 {
+        (a, b) = (b, 0.5 * (a + b) * (0.1 * b).cos());
+    }
+    b
+}
+
+fn rosenbrock<T: TensorLike>(x: Var<'_, T>) -> Var<'_, T> {
+    let n = x.shape().map_or(0, |shape| shape.first().copied().unwrap_or(0));
+    let (head, tail) = (x.narrow(0, 0, n.saturating_sub(1)), x.narrow(0, 1, n.saturating_sub(1)));
+    (100.0 * (tail - head.square()).square() + (1.0 - head).square()).sum()
+}
+
+/// The Hessian of a scalar with respect to a vector, a row at a time.
+fn hessian<'t, T: TensorLike>(y: Var<'t, T>, x: Var<'t, T>) -> Result<Var<'t, T>, Error> {
+    let tape = y.tape();
+    let gradient = tape.grad(y, x)?;
+    let n = x.shape()?.first().copied().unwrap_or(0);
+    let rows: Result<Vec<_>, _> =
+        (0..n).map(|i| tape.grad(gradient.narrow(0, i, 1).sum(), x)).collect();
+    Ok(tape.stack(&rows?, 0))
+}
+
+fn nested5<T: TensorLike>(x: Var<'_, T>) -> Result<Var<'_, T>, Error> {
+    let mut y = x.tanh() * x.sin();
+    for _ in 0..4 {
+        y = x.tape().grad(y, x)?;
+    }
+    Ok(y)
+}
+
+fn logistic_regression<'t, T: TensorLike>(
+    w: Var<'t, T>,
+    b: Var<'t, T>,
+    x: Var<'t, T>,
+) -> Var<'t, T> {
+    let y = x.new_constant([6], &[1.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+    let z = x.matmul(w) + b;
+    (z.softplus() - y * z).mean() + 0.05 * w.square().sum()
+}
+
+fn lstm_cell<'t, T: TensorLike>(
+    x: Var<'t, T>,
+    h: Var<'t, T>,
+    c: Var<'t, T>,
+    [wi, wh, b]: [Var<'t, T>; 3],
+) -> Var<'t, T> {
+    let gates = x.matmul(wi) + h.matmul(wh) + b;
+    let n = gates.shape().map_or(0, |shape| shape.last().copied().unwrap_or(0)) / 4;
+    let gate = |at: usize| gates.narrow(-1, at * n, n);
+    let (i, f, g, o) = (gate(0).sigmoid(), gate(1).sigmoid(), gate(2).tanh(), gate(3).sigmoid());
+    let c = f * c + i * g;
+    let h = o * c.tanh();
+    x.tape().concat(&[h, c], -1)
+}
+
+/// A network with one hidden layer of tanh, applied to rows.
+fn tanh_mlp<'t, T: TensorLike>(x: Var<'t, T>, [w0, b0, w1, b1]: [Var<'t, T>; 4]) -> Var<'t, T> {
+    (x.matmul(w0) + b0).tanh().matmul(w1) + b1
+}
+
+/// The residual of u'' = −π² sin πx with u(0) = u(1) = 0.
+fn pinn_poisson<T: TensorLike>(weights: [Var<'_, T>; 4]) -> Result<Var<'_, T>, Error> {
+    let tape = weights[0].tape();
+    let x = tape.var(weights[0].new_constant([3, 1], &[0.1, 0.5, 0.9]).value()?);
+    let u_x = tape.grad(tanh_mlp(x, weights).sum(), x)?;
+    let u_xx = tape.grad(u_x.sum(), x)?;
+    let residual = u_xx + PI * PI * (PI * x).sin();
+    let ends = tanh_mlp(x.new_constant([2, 1], &[0.0, 1.0]), weights);
+    Ok(residual.square().mean() + ends.square().sum())
+}
+
+/// The gradient penalty of a Wasserstein GAN: mean (‖∇D‖ − 1)².
+fn wgan_gp<'t, T: TensorLike>(
+    x: Var<'t, T>,
+    weights: [Var<'t, T>; 4],
+) -> Result<Var<'t, T>, Error> {
+    let gradient = x.tape().grad(tanh_mlp(x, weights).sum(), x)?;
+    let norms = gradient.square().sum_axes(1).sqrt();
+    Ok((norms - 1.0).square().mean())
+}
+
+/// The loss on the query set after one step of gradient descent on the support set.
+fn maml<'t, T: TensorLike>(
+    w: Var<'t, T>,
+    support: Var<'t, T>,
+    query: Var<'t, T>,
+) -> Result<Var<'t, T>, Error> {
+    let loss = |w: Var<'t, T>, x: Var<'t, T>| {
+        let target = x.narrow(1, 0, 1).reshape([3]) / 2.0;
+        (x.matmul(w).tanh() - target).square().mean()
+    };
+    let step = w.tape().grad(loss(w, support), w)?;
+    Ok(loss(w - 0.3 * step, query))
+}
+
+/// Σ over pairs of 4 (d⁻¹² − d⁻⁶).
+fn lennard_jones<T: TensorLike>(r: Var<'_, T>) -> Var<'_, T> {
+    let n = r.shape().map_or(0, |shape| shape.first().copied().unwrap_or(0));
+    let mut energy = r.sum() * 0.0;
+    for i in 0..n {
+        for j in 0..i {
+            let d2 = (r.narrow(0, i, 1) - r.narrow(0, j, 1)).square().sum();
+            let d6 = d2.powi(-3);
+            energy += 4.0 * (d6.square() - d6);
+        }
+    }
+    energy
+}
+
+/// The accelerations of a double pendulum of unit masses and lengths, from its Lagrangian:
+/// d/dt ∂L/∂q̇ = ∂L/∂q.
+fn double_pendulum<'t, T: TensorLike>(q: Var<'t, T>, qd: Var<'t, T>) -> Result<Var<'t, T>, Error> {
+    let tape = q.tape();
+    let part = |x: Var<'t, T>, i: usize| x.slice(&[Slice { start: i, stop: i + 1, step: 1 }]).sum();
+    let (q1, q2, w1, w2) = (part(q, 0), part(q, 1), part(qd, 0), part(qd, 1));
+    let kinetic = w1.square() + 0.5 * w2.square() + w1 * w2 * (q1 - q2).cos();
+    let potential = -G * (2.0 * q1.cos() + q2.cos());
+    let lagrangian = kinetic - potential;
+    let [dl_dq, momentum] = tape.grad(lagrangian, [q, qd])?;
+    let mut mass = Vec::new();
+    let mut mixed = Vec::new();
+    for i in 0..2 {
+        let [row_q, row_qd] = tape.grad(part(momentum, i), [q, qd])?;
+        mixed.push(row_q);
+        mass.push(row_qd);
+    }
+    let (mass, mixed) = (tape.stack(&mass, 0), tape.stack(&mixed, 0));
+    Ok(mass.solve(dl_dq - mixed.matmul(qd)))
+}
+
+/// Standard gravity in the units of the vectors.
+const G: f64 = 9.81;
+
+/// The price of a European call.
+fn black_scholes<'t, T: TensorLike>(
+    s: Var<'t, T>,
+    k: Var<'t, T>,
+    r: Var<'t, T>,
+    sigma: Var<'t, T>,
+    t: Var<'t, T>,
+) -> Var<'t, T> {
+    let normal = |x: Var<'t, T>| 0.5 * (1.0 + (x * FRAC_1_SQRT_2).erf());
+    let spread = sigma * t.sqrt();
+    let d1 = ((s / k).ln() + (r + 0.5 * sigma.square()) * t) / spread;
+    let d2 = d1 - spread;
+    s * normal(d1) - k * (-r * t).exp() * normal(d2)
+}
