@@ -28,14 +28,23 @@ fn the_catalogue_passes_to_third_order() -> Verdict {
 
 #[test]
 fn single_precision_passes_with_its_tolerance() -> Verdict {
-    let mut failures = Vec::new();
+    let (mut failures, mut n_cases, mut n_left_out) = (Vec::new(), 0, 0);
     for case in catalogue::<Faulty>().into_iter().filter(|case| case.differentiable) {
+        n_cases += 1;
         let model = Faulty::new(Fault::Single);
         let x = case.inputs.iter().map(|(shape, data)| model.from_host(shape, data));
         let x = x.collect::<Result<Vec<_>, _>>()?;
-        let checked = Gradcheck::new().directions(1).check_slice(case.apply, &x);
-        failures.extend(checked.err().map(|error| Failure::new(error).within(&case)));
+        match Gradcheck::new().directions(1).check_slice(case.apply, &x) {
+            Ok(()) => {}
+            // This backend has no linear algebra.
+            Err(error) if matches!(error.finding(), Finding::FunctionFailed { .. }) => {
+                n_left_out += 1;
+                assert!(case.optional, "{case}: {error}");
+            }
+            Err(error) => failures.push(Failure::new(error).within(&case)),
+        }
     }
+    assert!(n_left_out * 4 < n_cases, "{n_left_out} of {n_cases} cases left out");
     Failure::all(&failures)
 }
 
