@@ -82,7 +82,7 @@ impl Step {
         match self {
             Step::Fmt => "run `cargo fmt --all`",
             Step::Tidy => "each line above names the file and what is wrong there",
-            Step::Tables => "run `cargo xtask docs`",
+            Step::Tables => "what it writes goes into the commit that changes the operation",
             Step::Package => "look at the metadata and the links in the crate's directory",
             Step::Clippy => "mend what it says, or allow it there with a reason",
             Step::Doc => "mend the comments it names",

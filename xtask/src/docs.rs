@@ -54,7 +54,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     match n_outdated {
         0 => Ok(()),
-        n => bail!("{n} tables are not up to date; run `cargo xtask docs`"),
+        n => bail!("{n} of {} tables not up to date; run `cargo xtask docs`", TABLES.len()),
     }
 }
 
