@@ -132,12 +132,13 @@ impl<T: TensorLike> Linear<T> for Mean {
     }
 }
 
+/// The largest element or the smallest.
 #[derive(Clone)]
-struct Max(Over);
+struct Extremum<const LARGEST: bool>(Over);
 
-impl<T: TensorLike> Op<T> for Max {
+impl<T: TensorLike, const LARGEST: bool> Op<T> for Extremum<LARGEST> {
     fn name(&self) -> &'static str {
-        "max"
+        if LARGEST { "max" } else { "min" }
     }
 
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
@@ -146,7 +147,8 @@ impl<T: TensorLike> Op<T> for Max {
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
         let axes = self.0.axes(x[0].shape().len());
-        self.0.restore(x[0].max(&axes)?, x[0].shape())
+        let extremum = if LARGEST { x[0].max(&axes)? } else { x[0].min(&axes)? };
+        self.0.restore(extremum, x[0].shape())
     }
 
     fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
@@ -160,39 +162,7 @@ impl<T: TensorLike> Op<T> for Max {
     }
 
     fn format(&self, x: &[&str]) -> String {
-        self.0.format("max", x)
-    }
-}
-
-#[derive(Clone)]
-struct Min(Over);
-
-impl<T: TensorLike> Op<T> for Min {
-    fn name(&self) -> &'static str {
-        "min"
-    }
-
-    fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
-        extremum_shape(&self.0, x)
-    }
-
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
-        let axes = self.0.axes(x[0].shape().len());
-        self.0.restore(x[0].min(&axes)?, x[0].shape())
-    }
-
-    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        let (tied, count) = tied(&self.0, p);
-        tied.mul_or_zero(self.0.beside(ct / count, &p.shape(0)))
-    }
-
-    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        let (tied, count) = tied(&self.0, p);
-        Some(tied.mul_or_zero(t).sum_over(&self.0) / count)
-    }
-
-    fn format(&self, x: &[&str]) -> String {
-        self.0.format("min", x)
+        self.0.format(Op::<T>::name(self), x)
     }
 }
 
@@ -399,7 +369,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn max(self) -> Self {
-        self.unary(const { &Max(Over::ALL) })
+        self.unary(const { &Extremum::<true>(Over::ALL) })
     }
 
     /// The largest element over `axes`, which are dropped; over no axes (`[]`), the tensor itself.
@@ -411,19 +381,19 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange), [`RepeatedAxis`](ErrorKind::RepeatedAxis).
     #[track_caller]
     pub fn max_axes(self, axes: impl Into<Axes>) -> Self {
-        self.reduce("max", axes.into(), false, Max)
+        self.reduce("max", axes.into(), false, Extremum::<true>)
     }
 
     /// [`Var::max_axes`], but the axes stay with size 1.
     #[track_caller]
     pub fn max_keepdim(self, axes: impl Into<Axes>) -> Self {
-        self.reduce("max", axes.into(), true, Max)
+        self.reduce("max", axes.into(), true, Extremum::<true>)
     }
 
     /// The smallest element; NaN if there is one. Formula, ties and errors: as [`Var::max`].
     #[track_caller]
     pub fn min(self) -> Self {
-        self.unary(const { &Min(Over::ALL) })
+        self.unary(const { &Extremum::<false>(Over::ALL) })
     }
 
     /// The smallest element over `axes`, which are dropped. Otherwise as [`Var::max_axes`].
@@ -433,13 +403,13 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange), [`RepeatedAxis`](ErrorKind::RepeatedAxis).
     #[track_caller]
     pub fn min_axes(self, axes: impl Into<Axes>) -> Self {
-        self.reduce("min", axes.into(), false, Min)
+        self.reduce("min", axes.into(), false, Extremum::<false>)
     }
 
     /// [`Var::min_axes`], but the axes stay with size 1.
     #[track_caller]
     pub fn min_keepdim(self, axes: impl Into<Axes>) -> Self {
-        self.reduce("min", axes.into(), true, Min)
+        self.reduce("min", axes.into(), true, Extremum::<false>)
     }
 
     /// The p-norm `(Σ |x|ᵖ)^(1/p)` of all elements; the largest |x| for p = ∞.
@@ -498,7 +468,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     pub(super) fn norm_over(self, p: f64, over: Over) -> Self {
         match p {
             1.0 => self.abs().sum_over(&over),
-            f64::INFINITY => self.abs().with(Max(over)),
+            f64::INFINITY => self.abs().with(Extremum::<true>(over)),
             p if p > 0.0 => self.with(Norm { p, over }),
             _ => {
                 let message = format!("the exponent of a norm must be above 0, got {p}");
