@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
+use crate::docs;
 use crate::tidy;
 use crate::workspace::{LIBRARIES, cargo, output, run as run_command, shown};
 
@@ -29,6 +30,8 @@ enum Step {
     Fmt,
     /// The invariants that are about text hold.
     Tidy,
+    /// The tables in the documents are those of the sources.
+    Tables,
     /// The library crates can be packaged, with their license and README.
     Package,
     /// Clippy has no warnings.
@@ -50,6 +53,7 @@ impl Step {
         match self {
             Step::Fmt => call(&["fmt", "--all", "--check"], &[]),
             Step::Tidy => tidy::run(),
+            Step::Tables => docs::run(&docs::Options::CHECK),
             Step::Package => package(),
             Step::Clippy => {
                 let deny = ["--", "--deny=warnings"];
@@ -78,6 +82,7 @@ impl Step {
         match self {
             Step::Fmt => "run `cargo fmt --all`",
             Step::Tidy => "each line above names the file and what is wrong there",
+            Step::Tables => "what it writes goes into the commit that changes the operation",
             Step::Package => "look at the metadata and the links in the crate's directory",
             Step::Clippy => "mend what it says, or allow it there with a reason",
             Step::Doc => "mend the comments it names",

@@ -9,6 +9,7 @@ mod bench;
 mod ci;
 mod conformance;
 mod diff;
+mod docs;
 mod golden;
 mod tidy;
 mod workspace;
@@ -31,6 +32,8 @@ enum Command {
     Ci(ci::Options),
     /// Runs files of test vectors on a backend.
     Conformance(conformance::Options),
+    /// Writes the tables of the documents that are made from the sources.
+    Docs(docs::Options),
     /// Compares the output of the demo with its golden files.
     Golden(golden::Options),
     /// Runs a benchmark and prints its cases side by side.
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Ci(options) => ci::run(&options).map(success),
         Command::Conformance(options) => conformance::run(&options),
+        Command::Docs(options) => docs::run(&options).map(success),
         Command::Golden(options) => golden::run(&options).map(success),
         Command::Bench(options) => bench::run(&options).map(success),
     };

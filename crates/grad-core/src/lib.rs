@@ -5,10 +5,14 @@ pub mod extend;
 
 mod arena;
 mod error;
+pub mod gradcheck;
 mod op;
 mod ops;
 mod pullback;
 mod pushforward;
+// The feature makes it public.
+#[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
+mod random;
 mod scalar;
 mod shape;
 mod subgraph;
@@ -21,6 +25,7 @@ mod var;
 pub mod view;
 
 pub use error::{Error, ErrorKind, Unsupported};
+pub use gradcheck::{Gradcheck, GradcheckError, gradcheck};
 pub use op::{Op, Primal};
 pub use ops::{Conv, PerAxis, Pool};
 pub use pullback::{Gradients, Wrt};

@@ -245,12 +245,20 @@ impl<T: TensorLike> Tape<T> {
     /// Applies an operation, a user's own for instance, to `x`.
     #[track_caller]
     pub fn apply<'t>(&'t self, op: impl Op<T> + 'static, x: &[Var<'t, T>]) -> Var<'t, T> {
+        self.apply_ref(OpRef::Shared(Rc::new(op)), x)
+    }
+
+    /// Applies an operation that is on a tape already.
+    #[track_caller]
+    pub(crate) fn apply_ref<'t>(&'t self, op: OpRef<T>, x: &[Var<'t, T>]) -> Var<'t, T> {
         let location = self.inherited.get().unwrap_or(Location::caller());
-        let op: Rc<dyn Op<T>> = Rc::new(op);
         match self.evaluate_slice(&*op, x, location) {
             Ok((value, tracked)) => {
                 let ids: SmallVec<[NodeId; 4]> = x.iter().map(|x| x.id).collect();
-                self.push(location, |arena| arena.push_shared(op, &ids, value, location, tracked))
+                self.push(location, |arena| match op {
+                    OpRef::Static(op) => arena.push_static(op, &ids, value, location, tracked),
+                    OpRef::Shared(op) => arena.push_shared(op, &ids, value, location, tracked),
+                })
             }
             Err(void) => void,
         }

@@ -55,6 +55,23 @@ impl<T: TensorLike> Node<'_, T> {
         names.resize(self.inputs.len(), "?");
         self.var.tape.op_at(self.id).map(|(op, _)| op.format(&names))
     }
+
+    /// The operation applied anew, to other inputs and on their tape; `None` for a leaf.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(3.0);
+    /// let y = x.powi(2);
+    /// let node = tape.nodes().nth(y.id().index()).unwrap();
+    /// let other = grad_core::Tape::new();
+    /// assert_eq!(node.apply(&other, &[other.var(5.0)]).unwrap().item()?, 25.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn apply<'s>(&self, tape: &'s Tape<T>, x: &[Var<'s, T>]) -> Option<Var<'s, T>> {
+        let (op, _) = self.var.tape.op_at(self.id)?;
+        Some(tape.apply_ref(op, x))
+    }
 }
 
 /// In which direction a sweep goes.

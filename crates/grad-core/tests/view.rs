@@ -82,3 +82,18 @@ fn void_handles_are_not_tracked_and_have_no_name() {
     assert!(void.is_void() && !void.is_tracked());
     assert!(tape.nodes().all(|node| node.name.is_none()));
 }
+
+#[test]
+fn a_node_applies_its_operation_anew() -> Result<(), Error> {
+    let tape = Tape::<Reference>::new();
+    let x = tape.var(vec![1.0, 2.0]);
+    let y = (x * 3.0).sum();
+    let other = Tape::new();
+    let z = other.var(vec![5.0, 6.0, 7.0]);
+    let nodes: Vec<_> = tape.nodes().collect();
+    assert!(nodes[0].apply(&other, &[]).is_none());
+    let again = nodes[y.id().index()].apply(&other, &[z]).expect("a sum is no leaf");
+    assert_eq!(again.item()?, 18.0);
+    assert!(again.is_tracked());
+    Ok(())
+}

@@ -93,9 +93,7 @@ impl Report {
         let mut report =
             Report { failures: Vec::new(), by_op: BTreeMap::new(), total: Count::default() };
         for (vector, outcome) in vectors.iter().zip(outcomes) {
-            for count in
-                [report.by_op.entry(vector.op.clone()).or_default(), &mut report.total]
-            {
+            for count in [report.by_op.entry(vector.op.clone()).or_default(), &mut report.total] {
                 match outcome {
                     Outcome::Passed => count.passed += 1,
                     Outcome::Failed(_) => count.failed += 1,

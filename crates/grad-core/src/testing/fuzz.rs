@@ -8,9 +8,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::random::Random;
 use crate::testing::catalogue::{Case, catalogue};
 use crate::testing::compare::{Failure, Verdict, is_unsupported};
-use crate::testing::random::Random;
 use crate::testing::reference::Reference;
 use crate::{Error, ErrorKind, Shape, Slice, Tape, TensorLike, Var};
 

@@ -14,11 +14,11 @@
 //! relative to the sum of the magnitudes of the terms, plus one.
 
 use crate::extend::{Op, Primal};
+use crate::random::Random;
 use crate::testing::catalogue::{Apply, Case};
 use crate::testing::compare::{
     Failure, Layout, Tolerance, Verdict, close, describe, is_unsupported, pair, twin,
 };
-use crate::testing::random::Random;
 use crate::testing::reference::{Reference, ReferenceError};
 use crate::{DType, Error, ErrorKind, Shape, Tape, TensorLike, Var};
 

@@ -11,17 +11,16 @@ pub mod laws;
 mod matrices;
 pub mod methods;
 mod minimal;
-mod random;
 pub mod reference;
 #[cfg(feature = "vectors")]
 pub mod vectors;
 
+pub use crate::random::Random;
 pub use catalogue::{Case, catalogue};
 pub use compare::{Failure, Verdict};
 pub use laws::operation;
 pub use methods::{method, misuse_is_an_error};
 pub use minimal::Minimal;
-pub use random::Random;
 pub use reference::Reference;
 
 #[allow(clippy::print_stdout)] // What is left out must be seen; the test harness shows it.
