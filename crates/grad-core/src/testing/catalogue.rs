@@ -377,6 +377,7 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "slice" Real |x| x.cumprod(-1)     => [2, 3], [2, 1, 4];
         "slice" Real |x| x.narrow(0, 0, 2) * x.narrow(0, 1, 2) => [3];
         "slice" Real |x| x.tape().einsum("i...i->i...", &[x]) => [2, 2], [3, 2, 3];
+        "slice" Real |x, y| x.tape().einsum("iji,jk->ki", &[x, y]) => [2, 3, 2] [3, 2];
         "slice" Real |x| x.split(-1, &[1, 2]).into_iter().fold(x, |x, part| x * part.sum()) => [3], [2, 3];
         "slice" Real |x| x.diagonal()      => [3, 3], [2, 3], [3, 2], [2, 2, 2], [0, 2], [2, 0];
         "slice" Real |x| x.trace()         => [2, 2], [2, 3, 2], [0, 0];
@@ -453,7 +454,6 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "matmul" Real |x, y| x.tape().einsum("ij,kj", &[x, y])  => [2, 3] [2, 3], [2, 0] [1, 0];
         "matmul" Real |x, y| x.tape().einsum("...ij,j...->...i", &[x, y]) => [2, 2, 3] [3, 2], [2, 3] [3];
         "matmul" Real |x, y| x.tape().einsum("ij,ij->", &[x, y]) => [2, 3] [2, 3], [1, 3] [2, 3];
-        "matmul" Real |x, y| x.tape().einsum("iji,jk->ki", &[x, y]) => [2, 3, 2] [3, 2];
         "matmul" Real |x, y, z| x.tape().einsum("ab,bc,dc->da", &[x, y, z]) => [2, 2] [2, 3] [2, 3];
         "solve" Real |a, b| graded(a).solve(b) => [2, 2] [2, 3], [3, 3] [3], [2, 2, 2] [2, 2], [2, 2] [2, 2, 1], [2, 1, 2, 2] [2, 2, 1], [0, 0] [0, 2], [2, 2] [2, 0], [0, 2, 2] [2];
         "solve" Real |a| graded(a).solve(a)  => [2, 2];
