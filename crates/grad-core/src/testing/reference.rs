@@ -1,7 +1,7 @@
 //! `Reference`: a backend that is obviously right, and slow.
 //!
 //! It is the oracle of the tests. Everything is defined element by element, by index; all index
-//! arithmetic is in [`at`] and [`index_of`]. It overrides no provided method of [`TensorLike`], so
+//! arithmetic is in `at` and `index_of`. It overrides no provided method of [`TensorLike`], so
 //! that a comparison with it is a comparison with the definitions given there.
 
 use std::fmt;

@@ -302,7 +302,8 @@ impl Tolerance {
             let same = got == want || (f64::is_nan(got) && f64::is_nan(want));
             let close =
                 f64::abs(got - want) <= rtol * f64::max(f64::abs(got), f64::abs(want)) + atol;
-            if !same && !(close && f64::is_finite(got)) {
+            let agree = same || (close && f64::is_finite(got));
+            if !agree {
                 return Err(failure(format!("{got:?} at {place}"), format!("{want:?}")));
             }
         }
