@@ -141,8 +141,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: `[5, 2]` along 0 by `[1, 4]` → `[1, 2]` and `[4, 2]`.
     ///
-    /// There are as many handles as sizes. If something is wrong all of them are void, and if there
-    /// are no sizes there is one void handle.
+    /// There are as many handles as sizes. If something is wrong all of them are void, and there is at
+    /// least one, which says what.
     ///
     /// # Errors
     /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange); [`Parameter`](ErrorKind::Parameter) if the

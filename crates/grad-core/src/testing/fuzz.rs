@@ -12,7 +12,7 @@ use crate::random::Random;
 use crate::testing::catalogue::{Case, catalogue};
 use crate::testing::compare::{Failure, Verdict, is_unsupported};
 use crate::testing::reference::Reference;
-use crate::{Error, ErrorKind, Shape, Slice, Tape, TensorLike, Var};
+use crate::{Conv, Error, ErrorKind, Index, Pool, Shape, Slice, Tape, TensorLike, Var, Window};
 
 /// Runs the programs of these seeds; fails if one panics, or gives an error that does not name the
 /// line of the program.
@@ -129,7 +129,11 @@ impl<'t, T: TensorLike> Program<'t, T> {
         }
         for _ in 0..ROUNDS {
             for _ in 0..STEPS {
-                let y = if self.often(4) { self.step() } else { self.catalogued() };
+                let y = match self.random.below(4) {
+                    0 => self.catalogued(),
+                    1 => self.composite(),
+                    _ => self.step(),
+                };
                 outcomes.push(outcome(Ok(y)));
                 let is_large = |shape: Shape| shape.iter().product::<usize>() > LARGE;
                 // A void handle makes void whatever it touches; a few are enough.
@@ -264,6 +268,140 @@ impl<'t, T: TensorLike> Program<'t, T> {
         match x.iter().map(size).product::<usize>() > LARGE * LARGE / 50 {
             true => self.step(),
             false => (case.apply)(&x),
+        }
+    }
+
+    fn places(&mut self) -> Vec<usize> {
+        (0..self.random.below(4)).map(|_| self.place()).collect()
+    }
+
+    /// An index of any shape, or one that goes with `x`.
+    fn indices(&mut self, x: Var<'t, T>) -> Index {
+        let shape = match self.often(2) {
+            true => self.small_shape(),
+            false => x.shape().unwrap_or_default(),
+        };
+        let n = shape.n_elements().unwrap_or(0).min(LARGE);
+        let limit = self.random.choose(&[1, 1, 2, 2, 3, 9]);
+        let data: Vec<usize> = (0..n).map(|_| self.random.below(limit)).collect();
+        Index::new(shape, data).unwrap_or_else(|_| Index::from(self.index()))
+    }
+
+    fn window(&mut self) -> Window {
+        let mut number = || self.random.choose(&[1, 1, 1, 2, 2, 3, 0, 7, usize::MAX]);
+        Window { size: number(), step: number(), dilation: number() }
+    }
+
+    fn conv<const D: usize>(&mut self) -> Conv<D> {
+        let mut numbers = |few: &[usize]| {
+            let n = self.random.choose(few);
+            if self.random.below(12) == 0 {
+                [self.random.choose(&[0, 5, usize::MAX]); D]
+            } else {
+                [n; D]
+            }
+        };
+        let conv = Conv::default().stride(numbers(&[1, 1, 2, 3])).dilation(numbers(&[1, 1, 2]));
+        conv.padding(numbers(&[0, 0, 1, 2])).groups(numbers(&[1, 1, 1, 2])[0])
+    }
+
+    fn pool(&mut self) -> Pool {
+        let mut number = || self.random.choose(&[1, 1, 2, 2, 2, 3, 0, usize::MAX]);
+        let (pool, padding) = (Pool::new([number(), number()]).stride(number()), number());
+        if self.often(4) { pool } else { pool.padding(padding) }
+    }
+
+    /// Something of this rank that depends on `x`.
+    fn of_rank(&mut self, x: Var<'t, T>, rank: usize) -> Var<'t, T> {
+        if self.often(1) {
+            return x;
+        }
+        let shape: Shape = (0..rank).map(|_| self.random.choose(&[1, 1, 2, 2, 2, 4, 0])).collect();
+        let data = self.random.signed_units(shape.n_elements().unwrap_or(0));
+        x.new_constant(shape, &data) * x.sum()
+    }
+
+    /// One operation with structure: along axes, by places, over windows.
+    fn composite(&mut self) -> Var<'t, T> {
+        let (x, y, z) = (self.any(), self.any(), self.any());
+        let number = self.random.choose(VALUES);
+        let tape = self.tape;
+        match self.random.below(60) {
+            0 => x.softmax(self.axis(x)),
+            1 => x.log_softmax(self.axis(x)),
+            2 => x.logsumexp_axes(&self.axes(x)[..]),
+            3 => x.cumsum(self.axis(x)),
+            4 => x.cumprod(self.axis(x)),
+            5 => x.prod_axes(&self.axes(x)[..]),
+            6 => x.sort(self.axis(x)),
+            7 => x.topk(self.place()),
+            8 => x.median(),
+            9 => x.norm_axes(number, &self.axes(x)[..]),
+            10 => x.norm_keepdim(self.random.choose(&[0.0, 0.5, 1.0, 2.0, 3.0]), self.axis(x)),
+            11 => x.var_axes(&self.axes(x)[..], self.place()),
+            12 => x.std_keepdim(&self.axes(x)[..], self.place()),
+            13 => x.layer_norm(&self.axes(x)[..], y, z, number),
+            14 => x.rms_norm(self.axis(x), y, number),
+            15 => x.batch_norm(y, z, number),
+            16 => x.cosine_similarity(y, self.axis(x), number),
+            17 => x.mse_loss(y),
+            18 => x.huber_loss(y, number),
+            19 => x.bce_with_logits(y),
+            20 => x.cross_entropy(self.indices(x)),
+            21 => self.of_rank(x, 2).cross_entropy(self.index()),
+            22 => tape.concat(&[x, y], self.axis(x)),
+            23 => tape.concat(&[x, x, z], self.axis(x)),
+            24 => tape.concat(&[], 0),
+            25 => tape.stack(&[x, y], self.axis(x)),
+            26 => tape.stack(&[x, -x], self.axis(x)),
+            27 => {
+                let parts = x.split(self.axis(x), &self.places());
+                // Nothing is split into no parts.
+                if parts.is_empty() { x } else { self.random.choose(&parts) }
+            }
+            28 => {
+                let rank = x.shape().map_or(0, |shape| shape.rank());
+                let limit = if rank > 3 { 2 } else { 12 };
+                let mut width = |_| (self.place(), self.random.below(limit));
+                let widths: Vec<_> = (0..rank).map(&mut width).collect();
+                let small = |&(before, _): &(usize, usize)| rank < 4 || before < 2 || before > 9;
+                x.pad(if widths.iter().all(small) { &widths } else { &[] }, number)
+            }
+            29 => x.flip(&self.axes(x)[..]),
+            30 => x.roll(self.axis(x), self.random.choose(&[0, 1, -1, 5, isize::MIN, isize::MAX])),
+            31 => x.squeeze(self.axis(x)),
+            32 => x.unsqueeze(self.axis(x)),
+            33 => x.tile(&self.places()),
+            34 => x.repeat_interleave(self.axis(x), self.place()),
+            35 => x.tril(self.random.choose(&[0, 1, -1, isize::MIN, isize::MAX])),
+            36 => x.triu(self.random.choose(&[0, 1, -1, isize::MIN, isize::MAX])),
+            37 => x.diagonal(),
+            38 => x.diag(),
+            39 => x.trace(),
+            40 => x.gather(self.axis(x), self.indices(x)),
+            41 => x.scatter_add(self.axis(x), self.indices(x), y),
+            42 => x.scatter_add(self.axis(x), self.indices(x), x),
+            43 => x.scatter(self.axis(x), self.indices(x), x),
+            44 => x.take(self.indices(x)),
+            45 => x.embedding(self.indices(x)),
+            46 | 47 => x.unfold(self.axis(x), self.window()),
+            48 => {
+                let (axis, window, size) = (self.axis(x), self.window(), self.place());
+                x.unfold(axis, window).fold(axis, window, size)
+            }
+            49 => x.fold(self.axis(x), self.window(), self.place()),
+            50 => self.of_rank(x, 3).conv1d(self.of_rank(y, 3), self.conv()),
+            51 | 52 => self.of_rank(x, 4).conv2d(self.of_rank(y, 4), self.conv()),
+            53 => self.of_rank(x, 4).conv_transpose2d(self.of_rank(y, 4), self.conv()),
+            54 => self.of_rank(x, 4).max_pool2d(self.pool()),
+            55 => self.of_rank(x, 4).avg_pool2d(self.pool()),
+            56 => x.clamp(number, self.random.choose(VALUES)),
+            57 => x.pow(y),
+            58 => x.atan2(y),
+            _ => match x.argsort(self.axis(x)) {
+                Ok(index) => x.gather(self.axis(x), index),
+                Err(_) => x.masked_fill(y, number),
+            },
         }
     }
 

@@ -1,0 +1,16 @@
+//! Whatever a program asks for, there is a value or an error, and never a panic.
+
+use grad_core::testing::Verdict;
+use grad_core::testing::fuzz::{fails_like_the_reference, never_panics};
+use grad_ndarray::NdTensor;
+
+// The seed that a failure names repeats the program.
+#[test]
+fn random_programs_in_f64_fail_like_the_reference() -> Verdict {
+    fails_like_the_reference(&NdTensor::from(0.0_f64), 10_000..11_500)
+}
+
+#[test]
+fn random_programs_in_f32_do_not_panic() -> Verdict {
+    never_panics(&NdTensor::from(0.0_f32), 20_000..22_000)
+}
