@@ -6,6 +6,7 @@
 pub mod catalogue;
 mod compare;
 mod conformance;
+pub mod differential;
 pub mod fuzz;
 pub mod laws;
 mod matrices;
