@@ -68,7 +68,7 @@ impl<A: Element> NdTensor<A> {
             block.iter_mut().for_each(|x| *x = x.exp());
             let sums = column_sums(block, inner, Element::to_f64);
             for row in block.chunks_exact_mut(inner) {
-                row.iter_mut().zip(&sums).for_each(|(x, &sum)| *x = *x / A::from_f64(sum));
+                row.iter_mut().zip(&sums).for_each(|(x, &sum)| *x /= A::from_f64(sum));
             }
         })
     }
@@ -80,7 +80,7 @@ impl<A: Element> NdTensor<A> {
             let mut sums = column_sums(block, inner, |x| x.exp().to_f64());
             sums.iter_mut().for_each(|sum| *sum = sum.ln());
             for row in block.chunks_exact_mut(inner) {
-                row.iter_mut().zip(&sums).for_each(|(x, &ln)| *x = *x - A::from_f64(ln));
+                row.iter_mut().zip(&sums).for_each(|(x, &ln)| *x -= A::from_f64(ln));
             }
         })
     }
