@@ -13,6 +13,9 @@ pub(super) fn nth_derivatives<'t, T: TensorLike>(
     let [x] = x else { return Err(format!("needs one input, got {}", x.len())) };
     let text = attrs["expr"].as_str().ok_or("attribute expr is missing")?;
     let orders = attrs["orders"].as_u64().ok_or("attribute orders is missing")?;
+    if orders > HIGHEST {
+        return Err(format!("{orders} orders are more than {HIGHEST}"));
+    }
     let mut y = vec![parse(text, *x)?];
     for _ in 0..orders {
         let last = y[y.len() - 1];
@@ -20,6 +23,9 @@ pub(super) fn nth_derivatives<'t, T: TensorLike>(
     }
     Ok(y)
 }
+
+/// Each order multiplies what is recorded.
+const HIGHEST: u64 = 12;
 
 /// The value of an expression at x.
 fn parse<'t, T: TensorLike>(text: &str, x: Var<'t, T>) -> Result<Var<'t, T>, String> {
@@ -129,7 +135,9 @@ impl<'t, T: TensorLike> Parser<'_, 't, T> {
         if self.depth > DEEPEST {
             return Err("the expression is nested too deeply".to_string());
         }
-        let value = if self.take("-") {
+        let value = if self.take("+") {
+            self.factor()?
+        } else if self.take("-") {
             match self.factor()? {
                 Number(n) => Number(-n),
                 Term::Var(x) => Term::Var(-x),
@@ -158,10 +166,10 @@ impl<'t, T: TensorLike> Parser<'_, 't, T> {
             return self.close().map(|()| value);
         }
         self.rest = self.rest.trim_start();
-        let is_number = |c: char| c.is_ascii_digit() || c == '.';
-        let number: String = self.rest.chars().take_while(|&c| is_number(c)).collect();
-        if !number.is_empty() {
-            self.rest = &self.rest[number.len()..];
+        let length = number_length(self.rest);
+        if length > 0 {
+            let (number, rest) = self.rest.split_at(length);
+            self.rest = rest;
             return number.parse().map(Number).map_err(|_| format!("{number:?} is no number"));
         }
         let name: String = self.rest.chars().take_while(|&c| c.is_alphanumeric()).collect();
@@ -182,6 +190,11 @@ impl<'t, T: TensorLike> Parser<'_, 't, T> {
             };
             return self.close().map(|()| Number(p / q));
         }
+        if name == "log" && self.take(",") {
+            let base = self.sum()?;
+            let (x, base) = (self.var(argument), self.var(base));
+            return self.close().map(|()| Term::Var(x.ln() / base.ln()));
+        }
         self.close()?;
         let x = self.var(argument);
         Ok(Term::Var(match &*name {
@@ -200,7 +213,15 @@ impl<'t, T: TensorLike> Parser<'_, 't, T> {
             "asinh" => x.asinh(),
             "acosh" => x.acosh(),
             "atanh" => x.atanh(),
+            "sec" => x.cos().recip(),
+            "csc" => x.sin().recip(),
+            "cot" => x.tan().recip(),
+            "sech" => x.cosh().recip(),
+            "csch" => x.sinh().recip(),
+            "coth" => x.tanh().recip(),
             "erf" => x.erf(),
+            "erfc" => 1.0 - x.erf(),
+            "sign" => x.sign(),
             "Abs" => x.abs(),
             _ => return Err(format!("unknown function {name:?}")),
         }))
@@ -212,4 +233,23 @@ impl<'t, T: TensorLike> Parser<'_, 't, T> {
             false => Err(format!("a parenthesis is not closed before {:?}", self.rest)),
         }
     }
+}
+
+/// How much of `text` is a number: digits, a point, and an exponent.
+fn number_length(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let digits =
+        |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut length = digits(0);
+    if bytes.get(length) == Some(&b'.') {
+        length += 1 + digits(length + 1);
+    }
+    if length > 0 && matches!(bytes.get(length), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(bytes.get(length + 1), Some(b'+' | b'-')));
+        match digits((length + 1 + sign).min(bytes.len())) {
+            0 => {}
+            n => length += 1 + sign + n,
+        }
+    }
+    length
 }

@@ -5,7 +5,7 @@
 //! `output`, `grads` (vector-Jacobian product), `jvp`, `hvp` (the derivative of ⟨grads, tangents⟩)
 //! and `third` (that of ⟨hvp, tangents⟩) are tensors `{"shape": [..], "data": [..]}`; the strings
 //! `"NaN"`, `"Infinity"`, `"-Infinity"` stand for what JSON cannot write. Fields that are absent or
-//! null are not compared.
+//! null are not compared; a line without any is refused. A scalar needs no cotangent: it is 1.
 
 mod expression;
 mod programs;
@@ -43,13 +43,13 @@ pub struct Vector {
     #[serde(default)]
     output: Option<HostTensor>,
     #[serde(default)]
-    grads: Option<Vec<HostTensor>>,
+    grads: Option<Vec<Option<HostTensor>>>,
     #[serde(default)]
     jvp: Option<HostTensor>,
     #[serde(default)]
-    hvp: Option<Vec<HostTensor>>,
+    hvp: Option<Vec<Option<HostTensor>>>,
     #[serde(default)]
-    third: Option<Vec<HostTensor>>,
+    third: Option<Vec<Option<HostTensor>>>,
 }
 
 /// A tensor of a file.
@@ -62,17 +62,29 @@ pub struct HostTensor {
     pub data: Vec<f64>,
 }
 
+impl HostTensor {
+    fn check(&self) -> Result<(), String> {
+        let n = self.shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
+        match n == Some(self.data.len()) {
+            true => Ok(()),
+            false => Err(format!("shape {:?} with {} elements", self.shape, self.data.len())),
+        }
+    }
+}
+
 /// Reads numbers, and the names of those that JSON cannot write.
 fn numbers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Number {
         Finite(f64),
+        Mask(bool),
         Named(String),
     }
     let numbers = Vec::<Number>::deserialize(deserializer)?;
     let read = |number| match number {
         Number::Finite(x) => Ok(x),
+        Number::Mask(set) => Ok(f64::from(u8::from(set))),
         Number::Named(name) => match &*name {
             "NaN" => Ok(f64::NAN),
             "Infinity" => Ok(f64::INFINITY),
@@ -96,7 +108,7 @@ pub fn parse(text: &str) -> Result<Vec<Vector>, String> {
 /// # Errors
 /// What is wrong, with the number of the line.
 pub fn parse_traps(text: &str) -> Result<Vec<Trap>, String> {
-    parse_lines(text, |_| Ok(()))
+    parse_lines(text, Trap::check)
 }
 
 fn parse_lines<X: serde::de::DeserializeOwned>(
@@ -115,20 +127,28 @@ fn parse_lines<X: serde::de::DeserializeOwned>(
 
 impl Vector {
     fn check(&self) -> Result<(), String> {
-        let single = [&self.cotangent, &self.output, &self.jvp].into_iter().flatten();
-        let lists = [&self.tangents, &self.grads, &self.hvp, &self.third].into_iter().flatten();
-        for list in lists.clone() {
-            if list.len() != self.inputs.len() {
-                return Err(format!("{} tensors for {} inputs", list.len(), self.inputs.len()));
+        let expected = [&self.grads, &self.hvp, &self.third];
+        let counts = expected.iter().filter_map(|list| list.as_ref().map(Vec::len));
+        for n in counts.chain(self.tangents.as_ref().map(Vec::len)) {
+            if n != self.inputs.len() {
+                return Err(format!("{n} tensors for {} inputs", self.inputs.len()));
             }
         }
-        for tensor in self.inputs.iter().chain(single).chain(lists.flatten()) {
-            let n: Option<usize> =
-                tensor.shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
-            if n != Some(tensor.data.len()) {
-                let (shape, n) = (&tensor.shape, tensor.data.len());
-                return Err(format!("shape {shape:?} with {n} elements"));
-            }
+        let single = [&self.cotangent, &self.output, &self.jvp].into_iter().flatten();
+        let lists = expected.into_iter().flatten().flatten().flatten();
+        let tangents = self.tangents.iter().flatten();
+        self.inputs
+            .iter()
+            .chain(single)
+            .chain(lists)
+            .chain(tangents)
+            .try_for_each(HostTensor::check)?;
+        let of_second_order = self.hvp.is_some() || self.third.is_some();
+        if (self.jvp.is_some() || of_second_order) && self.tangents.is_none() {
+            return Err("jvp, hvp and third need tangents".to_string());
+        }
+        if self.output.is_none() && self.grads.is_none() && self.jvp.is_none() && !of_second_order {
+            return Err("there is nothing to compare with".to_string());
         }
         Ok(())
     }
@@ -220,18 +240,21 @@ fn run<T: TensorLike>(model: &T, vector: &Vector, tolerance: Tolerance) -> Resul
         tolerance.compare(field, want, &shape, &data)
     };
     compare("output", vector.output.as_ref(), y)?;
-    let Some(ct) = &vector.cotangent else { return Ok(true) };
-    let ct = tape.constant(tensor(ct)?);
+    let n_outputs = y.shape().ok().and_then(|shape| shape.n_elements());
+    let ct = match &vector.cotangent {
+        Some(ct) => tape.constant(tensor(ct)?),
+        None if n_outputs == Some(1) => y.ones_like(),
+        None if vector.grads.is_none() && vector.tangents.is_none() => return Ok(true),
+        None => return Err(failed("cotangent", &"none, for an output that is not one number")),
+    };
 
     // First order, reverse: recorded, and plain.
     let grads = tape.vjp(y, ct, &x).map_err(|error| failed("grads", &error))?;
     let plain = ct.value().and_then(|ct| tape.backward_with(y, ct, &x));
     let plain = plain.map_err(|error| failed("grads (plain)", &error))?;
-    let wants = |list: &Option<Vec<HostTensor>>| -> Vec<Option<HostTensor>> {
-        match list {
-            Some(list) => list.iter().cloned().map(Some).collect(),
-            None => vec![None; x.len()],
-        }
+    let wants = |list: &Option<Vec<Option<HostTensor>>>| match list {
+        Some(list) => list.clone(),
+        None => vec![None; x.len()],
     };
     for (want, (&grad, plain)) in wants(&vector.grads).iter().zip(grads.iter().zip(plain)) {
         compare("grads", want.as_ref(), grad)?;
@@ -248,24 +271,28 @@ fn run<T: TensorLike>(model: &T, vector: &Vector, tolerance: Tolerance) -> Resul
     let jvp = tape.jvp(y, &pairs).map_err(|error| failed("jvp", &error))?;
     compare("jvp", vector.jvp.as_ref(), jvp)?;
 
-    // Second and third order: the derivative of ⟨derivative, tangents⟩, in both modes.
+    // Second order: reverse over reverse, forward over reverse and reverse over forward; then third
+    // order in the first two ways. All are the same by the symmetry of second derivatives.
+    if vector.hvp.is_some() {
+        let over_forward = tape.grads((jvp * ct).sum(), &x).map_err(|e| failed("hvp", &e))?;
+        for (want, got) in wants(&vector.hvp).iter().zip(over_forward) {
+            compare("hvp (reverse over forward)", want.as_ref(), got)?;
+        }
+    }
     let mut lower = grads;
     for (field, want) in [("hvp", &vector.hvp), ("third", &vector.third)] {
-        if want.is_none() {
+        if vector.third.is_none() && want.is_none() {
             break;
         }
-        let mut s = v[0].new_constant([], &[0.0]);
+        let mut s = ct.new_constant([], &[0.0]);
         for (&g, &v) in lower.iter().zip(&v) {
             s += (g * v).sum();
         }
         let higher = tape.grads(s, &x).map_err(|error| failed(field, &error))?;
         for ((want, &got), &g) in wants(want).iter().zip(&higher).zip(&lower) {
             compare(field, want.as_ref(), got)?;
-            // Forward over reverse: the tangent of the lower derivative is the same by symmetry.
             let forward = tape.jvp(g, &pairs).map_err(|error| failed(field, &error))?;
-            if field == "hvp" {
-                compare("hvp (forward over reverse)", want.as_ref(), forward)?;
-            }
+            compare(&format!("{field} (forward over reverse)"), want.as_ref(), forward)?;
         }
         lower = higher;
     }
@@ -292,7 +319,7 @@ impl Tolerance {
         }
         let (rtol, atol) = match (self.double, field) {
             (false, _) => (2e-4, 1e-5),
-            (true, "third") => (1e-7, 1e-10),
+            (true, field) if field.starts_with("third") => (1e-7, 1e-10),
             (true, field) if field.starts_with("hvp") => (1e-8, 1e-10),
             (true, _) => (1e-9, 1e-10),
         };
@@ -302,7 +329,8 @@ impl Tolerance {
             let same = got == want || (f64::is_nan(got) && f64::is_nan(want));
             let close =
                 f64::abs(got - want) <= rtol * f64::max(f64::abs(got), f64::abs(want)) + atol;
-            let agree = same || (close && f64::is_finite(got));
+            // A difference from an infinity is within any share of it.
+            let agree = same || (close && f64::is_finite(got) && f64::is_finite(want));
             if !agree {
                 return Err(failure(format!("{got:?} at {place}"), format!("{want:?}")));
             }

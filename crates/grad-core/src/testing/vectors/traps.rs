@@ -28,6 +28,21 @@ struct Answer {
     second: Option<Vec<HostTensor>>,
 }
 
+impl Trap {
+    pub(super) fn check(&self) -> Result<(), String> {
+        for answer in [&self.torch, &self.jax] {
+            for list in [&answer.grads, &answer.second].into_iter().flatten() {
+                if list.len() != self.inputs.len() {
+                    return Err(format!("{} tensors for {} inputs", list.len(), self.inputs.len()));
+                }
+                list.iter().try_for_each(HostTensor::check)?;
+            }
+            answer.output.iter().try_for_each(HostTensor::check)?;
+        }
+        self.inputs.iter().try_for_each(HostTensor::check)
+    }
+}
+
 /// Which answer is right.
 enum Right {
     /// That of PyTorch; where JAX agrees, of both.

@@ -20,10 +20,27 @@ pub(super) fn apply<'t, T: TensorLike>(
     if let Some(program) = op.strip_prefix("program/") {
         return programs::apply(tape, program, attrs, x);
     }
-    let y = call(tape, op, Attrs(attrs), x).transpose()?;
-    // A name of the vocabulary with inputs it does not take would answer `None` too.
-    Some(y)
+    let y = call(tape, op, Attrs(attrs), x).transpose();
+    y.or_else(|| NAMES.contains(&op).then(|| Err(format!("{op} does not take {} inputs", x.len()))))
 }
+
+/// The names of the vocabulary. One with inputs that it does not take is wrong, and not unknown.
+#[rustfmt::skip]
+pub(super) const NAMES: &[&str] = &[
+    "neg", "exp", "expm1", "exp2", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "tanh",
+    "sinh", "cosh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "sigmoid", "log_sigmoid",
+    "softplus", "relu", "gelu", "gelu_tanh", "silu", "sqrt", "rsqrt", "square", "recip", "abs",
+    "sign", "erf", "floor", "ceil", "round", "trunc", "powf", "affine", "leaky_relu", "elu", "add",
+    "sub", "mul", "div", "pow", "maximum", "minimum", "atan2", "sum", "mean", "max", "min",
+    "logsumexp", "prod", "var", "std", "norm", "reshape", "transpose", "permute", "broadcast_to",
+    "squeeze", "unsqueeze", "concat", "stack", "narrow", "slice", "pad", "flip", "split", "tile",
+    "repeat_interleave", "roll", "tril", "triu", "diagonal", "diag", "trace", "index_select",
+    "gather", "scatter_add", "scatter", "index_add", "take", "embedding", "matmul", "einsum",
+    "where", "clamp", "masked_fill", "sort", "topk", "softmax", "log_softmax", "cross_entropy",
+    "bce_with_logits", "mse_loss", "huber_loss", "layer_norm", "rms_norm", "batch_norm", "conv1d",
+    "conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "cumsum", "cumprod", "solve", "inv",
+    "det", "logabsdet", "cholesky", "eigvalsh", "triangular_solve", "nth_derivative",
+];
 
 /// `Ok(None)` if there is no function of this name that takes so many inputs.
 #[rustfmt::skip] // A table: one name a line.
@@ -92,20 +109,20 @@ fn call<'t, T: TensorLike>(
         ("min", &[x]) => reduce!(a, x, min(), min_axes, min_keepdim),
         ("logsumexp", &[x]) => reduce!(a, x, logsumexp(), logsumexp_axes, logsumexp_keepdim),
         ("prod", &[x]) => reduce!(a, x, prod(), prod_axes, prod_keepdim),
-        ("var", &[x]) => match (a.axes(x)?, a.keepdim()?, a.size("correction")?) {
+        ("var", &[x]) => match (a.axes(x)?, a.keepdim()?, a.size_or("correction", 1)?) {
             (axes, true, correction) => x.var_keepdim(axes, correction),
             (axes, false, correction) => x.var_axes(axes, correction),
         },
-        ("std", &[x]) => match (a.axes(x)?, a.keepdim()?, a.size("correction")?) {
+        ("std", &[x]) => match (a.axes(x)?, a.keepdim()?, a.size_or("correction", 1)?) {
             (axes, true, correction) => x.std_keepdim(axes, correction),
             (axes, false, correction) => x.std_axes(axes, correction),
         },
-        ("norm", &[x]) => match (a.axes(x)?, a.keepdim()?, a.number("p")?) {
+        ("norm", &[x]) => match (a.axes(x)?, a.keepdim()?, a.number_or("p", 2.0)?) {
             (axes, true, p) => x.norm_keepdim(p, axes),
             (axes, false, p) => x.norm_axes(p, axes),
         },
 
-        ("reshape", &[x]) => x.reshape(a.sizes("shape")?),
+        ("reshape", &[x]) => x.reshape(a.shape_of(x)?),
         ("transpose", &[x]) => x.transpose(a.axis("dim0")?, a.axis("dim1")?),
         ("permute", &[x]) => x.permute(&a.list("dims")?[..]),
         ("broadcast_to", &[x]) => x.expand(a.sizes("shape")?),
@@ -117,14 +134,20 @@ fn call<'t, T: TensorLike>(
         ("slice", &[x]) => {
             let (starts, stops, steps) = (a.sizes("starts")?, a.sizes("stops")?, a.sizes("steps")?);
             let slices = starts.iter().zip(&stops).zip(&steps);
-            let slices = slices.map(|((&start, &stop), &step)| Slice { start, stop, step });
+            // As in Python, a stop beyond the end means the end.
+            let sizes = x.shape().map_err(|error| error.to_string())?;
+            let slices = slices.zip(sizes.iter()).map(|(((&start, &stop), &step), &n)| Slice {
+                start: start.min(n),
+                stop: stop.min(n),
+                step,
+            });
             x.slice(&slices.collect::<Vec<_>>())
         }
         ("pad", &[x]) => {
             let (before, after) = (a.sizes("before")?, a.sizes("after")?);
-            x.pad(&before.into_iter().zip(after).collect::<Vec<_>>(), a.number("value")?)
+            x.pad(&before.into_iter().zip(after).collect::<Vec<_>>(), a.number_or("value", 0.0)?)
         }
-        ("flip", &[x]) => x.flip(&a.list("axes")?[..]),
+        ("flip", &[x]) => x.flip(a.axes(x)?),
         ("split", &[x]) => {
             let parts = x.split(a.axis("axis")?, &a.sizes("sizes")?);
             let which = a.size("which")?;
@@ -165,8 +188,16 @@ fn call<'t, T: TensorLike>(
         ("mse_loss", &[x, y]) => a.mean_of(x.mse_loss(y))?,
         ("huber_loss", &[x, y]) => a.mean_of(x.huber_loss(y, a.number("delta")?))?,
         ("layer_norm", &[x, w, b]) => x.layer_norm(a.axes(x)?, w, b, a.number("eps")?),
+        ("layer_norm", &[x]) => x.layer_norm(a.axes(x)?, 1.0, 0.0, a.number("eps")?),
+        ("layer_norm", &[x, w]) => x.layer_norm(a.axes(x)?, w, 0.0, a.number("eps")?),
+        ("rms_norm", &[x]) => x.rms_norm(a.axes(x)?, 1.0, a.number("eps")?),
         ("rms_norm", &[x, w]) => x.rms_norm(a.axes(x)?, w, a.number("eps")?),
-        ("batch_norm", &[x, w, b]) => x.batch_norm(w, b, a.number("eps")?),
+        ("batch_norm", &[x, w, b]) if a.flag_or("training", true)? => x.batch_norm(w, b, a.number("eps")?),
+        ("batch_norm", &[x, w, b]) => {
+            let (mean, var) = (tensor(x, &a.0["running_mean"])?, tensor(x, &a.0["running_var"])?);
+            x.batch_norm_with(mean, var, w, b, a.number("eps")?)
+        }
+        ("batch_norm", &[x, w, b, mean, var]) => x.batch_norm_with(mean, var, w, b, a.number("eps")?),
 
         ("conv1d" | "conv2d" | "conv_transpose2d", &[x, w, ref bias @ ..]) => {
             let y = match op {
@@ -194,12 +225,12 @@ fn call<'t, T: TensorLike>(
         ("inv", &[x]) => x.inv(),
         ("det", &[x]) => x.det(),
         ("logabsdet", &[x]) => x.logabsdet(),
-        ("cholesky", &[x]) => match a.flag("lower")? {
+        ("cholesky", &[x]) => match a.flag_or("lower", true)? {
             true => x.cholesky(),
             false => x.cholesky().transpose(-2, -1),
         },
         ("eigvalsh", &[x]) => x.eigvalsh(),
-        ("triangular_solve", &[x, y]) => match (a.flag("upper")?, a.flag("transpose")?) {
+        ("triangular_solve", &[x, y]) => match (a.flag_or("upper", false)?, a.flag_or("transpose", false)?) {
             (upper, false) => x.triangular_solve(y, upper),
             (upper, true) => x.transpose(-2, -1).triangular_solve(y, !upper),
         },
@@ -260,8 +291,27 @@ impl<'a> Attrs<'a> {
         self.get(name, axis)
     }
 
-    fn flag(self, name: &str) -> Result<bool, String> {
-        self.get(name, |value| if value.is_null() { Some(false) } else { value.as_bool() })
+    fn flag_or(self, name: &str, default: bool) -> Result<bool, String> {
+        self.get(name, |value| if value.is_null() { Some(default) } else { value.as_bool() })
+    }
+
+    fn number_or(self, name: &str, default: f64) -> Result<f64, String> {
+        self.optional(name).map(|number| number.unwrap_or(default))
+    }
+
+    fn size_or(self, name: &str, default: usize) -> Result<usize, String> {
+        if self.0[name].is_null() { Ok(default) } else { self.size(name) }
+    }
+
+    /// The attribute `shape`, in which one size may be −1: what is left of the elements of `x`.
+    fn shape_of<T: TensorLike>(self, x: Var<'_, T>) -> Result<Vec<usize>, String> {
+        let sizes = self.list("shape")?;
+        let n = x.shape().map_err(|error| error.to_string())?.n_elements().unwrap_or(0);
+        let known = sizes.iter().filter(|&&size| size >= 0).map(|&size| size as usize);
+        let rest = n.checked_div(known.product()).unwrap_or(0);
+        let size = |&size: &isize| if size == -1 { Some(rest) } else { usize::try_from(size).ok() };
+        let shape: Option<Vec<usize>> = sizes.iter().map(size).collect();
+        shape.ok_or_else(|| format!("attribute shape is {}", self.0["shape"]))
     }
 
     fn text(self, name: &str) -> Result<&'a str, String> {
@@ -273,7 +323,10 @@ impl<'a> Attrs<'a> {
     }
 
     fn list(self, name: &str) -> Result<Vec<isize>, String> {
-        self.get(name, |value| value.as_array()?.iter().map(axis).collect())
+        self.get(name, |value| match value {
+            Value::Array(list) => list.iter().map(axis).collect(),
+            one => Some(vec![axis(one)?]),
+        })
     }
 
     /// The axes of a reduction of `x`; `null` stands for all.
@@ -288,7 +341,7 @@ impl<'a> Attrs<'a> {
     }
 
     fn keepdim(self) -> Result<bool, String> {
-        self.flag("keepdim")
+        self.flag_or("keepdim", false)
     }
 
     fn index(self, name: &str) -> Result<Index, String> {
