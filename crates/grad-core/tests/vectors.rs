@@ -5,6 +5,7 @@ use grad_core::testing::Reference;
 use grad_core::testing::vectors::{Outcome, check, check_trap, parse, parse_traps};
 
 const OPS: &str = include_str!("data/ops.jsonl");
+const VARIANTS: &str = include_str!("data/variants.jsonl");
 const TRAPS: &str = include_str!("data/traps.jsonl");
 
 #[test]
@@ -17,26 +18,27 @@ fn every_trap_has_the_answer_that_the_design_decides_for() {
     assert_eq!(traps.len(), 42);
 }
 
+/// Every vector of a file passes.
+fn all_pass(text: &str, n: usize) {
+    let vectors = parse(text).expect("a file of vectors");
+    let outcome = |vector| match check(&Reference::from(0.0), vector) {
+        Outcome::Passed => None,
+        Outcome::Failed(failure) => Some(format!("{}: {failure}", vector.id)),
+        other => Some(format!("{}: {other:?}", vector.id)),
+    };
+    let failures: Vec<String> = vectors.iter().filter_map(outcome).collect();
+    assert!(failures.is_empty(), "{} of {n}:\n{}", failures.len(), failures.join("\n"));
+    assert_eq!(vectors.len(), n);
+}
+
 #[test]
 fn every_vector_passes_on_the_reference() {
-    let vectors = parse(OPS).expect("a file of vectors");
-    let mut failures = Vec::new();
-    for vector in &vectors {
-        let outcome = check(&Reference::from(0.0), vector);
-        match outcome {
-            Outcome::Passed => {}
-            Outcome::Failed(failure) => failures.push(format!("{}: {failure}", vector.id)),
-            other => failures.push(format!("{}: {other:?}", vector.id)),
-        }
-    }
-    assert!(
-        failures.is_empty(),
-        "{} of {}:\n{}",
-        failures.len(),
-        vectors.len(),
-        failures.join("\n")
-    );
-    assert_eq!(vectors.len(), 180);
+    all_pass(OPS, 180);
+}
+
+#[test]
+fn every_variant_passes_on_the_reference() {
+    all_pass(VARIANTS, 635);
 }
 
 #[test]

@@ -6,11 +6,12 @@ use grad_core::testing::vectors::{Outcome, check, check_trap, parse, parse_traps
 use grad_ndarray::NdTensor;
 
 const OPS: &str = include_str!("../../grad-core/tests/data/ops.jsonl");
+const VARIANTS: &str = include_str!("../../grad-core/tests/data/variants.jsonl");
 const TRAPS: &str = include_str!("../../grad-core/tests/data/traps.jsonl");
 
 /// Every vector passes but those that say that they need double precision.
-fn vectors_pass<T: TensorLike>(model: &T, n_need_double: usize) {
-    let vectors = parse(OPS).expect("a file of vectors");
+fn vectors_pass<T: TensorLike>(text: &str, model: &T, n_need_double: usize) {
+    let vectors = parse(text).expect("a file of vectors");
     let mut failures = Vec::new();
     let mut skipped = 0;
     for vector in &vectors {
@@ -34,22 +35,24 @@ fn traps_pass<T: TensorLike>(model: &T) {
 
 #[test]
 fn every_vector_passes_on_ndarray_in_double_precision() {
-    vectors_pass(&NdTensor::from(0f64), 0);
+    vectors_pass(OPS, &NdTensor::from(0f64), 0);
+    vectors_pass(VARIANTS, &NdTensor::from(0f64), 0);
 }
 
 #[test]
 fn every_vector_passes_on_candle_in_double_precision() {
-    vectors_pass(&CandleTensor::from(0f64), 0);
+    vectors_pass(OPS, &CandleTensor::from(0f64), 0);
+    vectors_pass(VARIANTS, &CandleTensor::from(0f64), 0);
 }
 
 #[test]
 fn vectors_pass_on_ndarray_in_single_precision() {
-    vectors_pass(&NdTensor::from(0f32), 15);
+    vectors_pass(OPS, &NdTensor::from(0f32), 15);
 }
 
 #[test]
 fn vectors_pass_on_candle_in_single_precision() {
-    vectors_pass(&CandleTensor::from(0f32), 15);
+    vectors_pass(OPS, &CandleTensor::from(0f32), 15);
 }
 
 #[test]
