@@ -63,6 +63,12 @@ fn a_faulty_override_is_caught_and_is_not_in_the_minimal_backend() {
 }
 
 #[test]
+fn a_finite_number_in_place_of_an_infinity_is_caught() {
+    assert_caught(Fault::LosesThePole, &["method/log1p"]);
+    assert_caught(Fault::BoundsInfinity, &["method/min"]);
+}
+
+#[test]
 fn a_failure_says_law_case_and_numbers() {
     let failure =
         operation("mul", &Faulty::new(Fault::PrecisionLoss)).expect_err("a fault").to_string();

@@ -200,7 +200,10 @@ pub(crate) fn close<T: TensorLike>(
     let got = twin(got)?;
     let (largest, smallest) = range(dtype);
     let agree = |(place, (&got, &wanted)): (usize, (&f64, &f64))| {
-        let allowed = tolerance.relative * wanted.abs() + tolerance.absolute * scale(place);
+        // A fraction of ∞ would allow any number: what is infinite allows nothing.
+        let finite = |size: f64| if size.is_finite() { size } else { 0.0 };
+        let allowed =
+            tolerance.relative * finite(wanted.abs()) + tolerance.absolute * finite(scale(place));
         let in_range = wanted.abs() <= largest * (1.0 - dtype.epsilon());
         got == wanted
             || got.is_nan() && wanted.is_nan()

@@ -507,7 +507,8 @@ fn rounding(dtype: DType, order: usize) -> f64 {
 /// Fails unless two numbers agree, to a fraction of `scale` plus one.
 fn agree(got: f64, wanted: f64, tolerance: f64, scale: f64) -> Verdict {
     let allowed = tolerance * (1.0 + scale);
-    match (got - wanted).abs() <= allowed {
+    // A fraction of ∞ would allow any number.
+    match allowed.is_finite() && (got - wanted).abs() <= allowed {
         true => Ok(()),
         false => Err(Failure::new(format!("got {got}, wanted {wanted} ± {allowed:.1e}"))),
     }
@@ -519,4 +520,16 @@ fn near<T: TensorLike>(got: &T, wanted: &Reference, dtype: DType) -> Verdict {
     let scale = sizes.fold(1.0, f64::max);
     let tolerance = Tolerance { relative: 0.0, absolute: rounding(dtype, 1) };
     close(got, wanted, dtype, tolerance, |_| scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::agree;
+
+    #[test]
+    fn an_infinity_agrees_with_no_finite_number() {
+        for (wanted, scale) in [(f64::INFINITY, f64::INFINITY), (1.0, f64::INFINITY)] {
+            assert!(agree(42.0, wanted, 1e-7, scale).is_err());
+        }
+    }
 }

@@ -28,6 +28,10 @@ pub(crate) enum Fault {
     WritesInPlace,
     /// The override of `maximum` loses NaN.
     LosesNan,
+    /// The override of `log1p` gives 42 at −1.
+    LosesThePole,
+    /// The override of `min` takes −∞ for −10⁹.
+    BoundsInfinity,
     /// Reports another dtype than it has, and rounds to it everywhere: no fault, but `f32`.
     Single,
     /// Says that its elements are integers.
@@ -130,6 +134,16 @@ impl TensorLike for Faulty {
     fn maximum(&self, rhs: &Self) -> Answer {
         let (x, y) = (self.get(), rhs.get());
         self.like(if self.has(Fault::LosesNan) { x.lt(&y)?.select(&y, &x) } else { x.maximum(&y) })
+    }
+    fn log1p(&self) -> Answer {
+        let x = self.get();
+        let pole = TensorLike::eq(&x, &x.scalar(-1.0)?)?;
+        self.like(if self.has(Fault::LosesThePole) { pole.select(&x.scalar(42.0)?, &x.log1p()?) } else { x.log1p() })
+    }
+    fn min(&self, axes: &[usize]) -> Answer {
+        let x = self.get();
+        let infinite = TensorLike::eq(&x, &x.scalar(f64::NEG_INFINITY)?)?;
+        self.like(if self.has(Fault::BoundsInfinity) { infinite.select(&x.scalar(-1e9)?, &x)?.min(axes) } else { x.min(axes) })
     }
     fn accumulate(self, rhs: &Self) -> Answer {
         if !self.has(Fault::WritesInPlace) {
