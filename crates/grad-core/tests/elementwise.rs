@@ -439,6 +439,23 @@ fn atan2_knows_all_quadrants_and_has_no_derivative_at_the_origin() -> Tested {
 }
 
 #[test]
+fn atan2_has_its_derivatives_where_squares_over_or_underflow() {
+    // At x = y = r: x / (x² + y²) = 1 / 2r, and ∂²/∂y² = −2xy / (x² + y²)² = −1 / 2r².
+    for r in [1e-200, 1e-160, 1e-120, 1e120, 1e160, 1e200] {
+        let [_, dy, dx, dyy, dyx, ..] = derivatives_2(|x, y| x.atan2(y), (r, r));
+        assert_all_close([2.0 * r * dy, 2.0 * r * dx], [1.0, -1.0], "slopes");
+        if (1e-150..1e150).contains(&r) {
+            assert_all_close([2.0 * r * r * dyy, r * r * dyx], [-1.0, 0.0], "curvature");
+        }
+    }
+    // One is negligible, or infinite: atan2(y, x) is about y/x, and a quarter turn less x/y.
+    let [_, dy, dx, ..] = derivatives_2(|x, y| x.atan2(y), (1e-300, 1e-100));
+    assert_all_close([dy / 1e100, dx / 1e-100], [1.0, -1.0], "near the axis");
+    let [_, _, dx, ..] = derivatives_2(|x, y| x.atan2(y), (1.0, INFINITY));
+    assert_eq!(dx, 0.0);
+}
+
+#[test]
 fn functions_that_saturate_have_derivative_zero_at_infinity_to_every_order() {
     for x in [NEG_INFINITY, INFINITY, 1e200, -1e200] {
         let sign = f64::signum(x);

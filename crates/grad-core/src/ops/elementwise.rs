@@ -187,6 +187,15 @@ impl<T: TensorLike> Elementwise<T> for Abs {
 }
 
 impl<'t, T: TensorLike> Var<'t, T> {
+    /// The numbers that these sizes, at least 0, divide by so that powers neither over- nor
+    /// underflow: the sizes themselves, but 1 where they are 0, infinite or NaN. Untracked, which is
+    /// exact where the scale cancels.
+    #[track_caller]
+    pub(super) fn as_scale(self) -> Self {
+        let size = self.detach();
+        (size.gt(0.0) * size.lt(f64::INFINITY)).where_(size, 1.0)
+    }
+
     /// The exponential `eˣ`, elementwise.
     ///
     /// Shapes: unchanged.

@@ -146,11 +146,13 @@ impl<T: TensorLike> Elementwise<T> for Atan2 {
     }
 
     fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        let (y, x) = (p.x(0), p.x(1));
+        // x / (x² + y²) = (x/m) / ((x/m)² + (y/m)²) / m for any m.
+        let m = p.x(0).abs().maximum(p.x(1).abs()).as_scale();
+        let (y, x) = (p.x(0) / m, p.x(1) / m);
         let square = x.square() + y.square();
         match arg {
-            0 => c.mul_or_zero(x / square),
-            _ => -c.mul_or_zero(y / square),
+            0 => c.mul_or_zero(x / square / m),
+            _ => -c.mul_or_zero(y / square / m),
         }
     }
 }
