@@ -166,6 +166,51 @@ fn norm_has_derivative_zero_at_single_zeros() {
 }
 
 #[test]
+fn norm_is_finite_where_powers_over_or_underflow() {
+    let at = |p: f64, x: &[f64]| orders(list(x), |x| x.norm(p)).unwrap();
+    // y³ = 27 + 64 in units of the scale r, and the slopes are (|x|/y)².
+    let y = 91f64.cbrt();
+    for r in [1e-200, 1e-120, 1e120, 1e200] {
+        let got = at(3.0, &[3.0 * r, -4.0 * r]);
+        assert_close(&[got.value[0] / r], &[y]);
+        assert_close(&got.gradient, &[9.0 / y / y, -16.0 / y / y]);
+    }
+    let got = at(3.0, &[1e-120, 2.0]);
+    assert_close(&got.value, &[2.0]);
+    assert!(got.gradient[0] / 2.5e-241 > 1.0 - 1e-12 && got.gradient[0] / 2.5e-241 < 1.0 + 1e-12);
+    assert_close(&got.gradient[1..], &[1.0]);
+    // ½-norm of (r, r): (2 √r)² = 4 r, and the slopes are √(y/r) = 2.
+    assert_close(&at(0.5, &[1e-300, 1e-300]).gradient, &[2.0, 2.0]);
+    // Numbers whose reciprocal overflows.
+    assert_close(&at(2.0, &[3e-310, 4e-310]).gradient, &[0.6, 0.8]);
+    assert_close(&at(3.0, &[3e-310, 4e-310]).gradient, &[9.0 / y / y, 16.0 / y / y]);
+}
+
+#[test]
+fn norm_over_no_axes_is_linear_beside_zero() -> Tested {
+    let tape = Tape::<Reference>::new();
+    let x = tape.var(list(&[-0.3, 0.7]));
+    for p in [0.5, 2.0, 3.0] {
+        let first = tape.grad(x.norm_axes(p, []).sum(), x)?;
+        assert_close(&first.to_host()?, &[-1.0, 1.0]);
+        let second = tape.grad(first.sum(), x)?;
+        assert_eq!(second.to_host()?, [0.0, 0.0]);
+        assert_eq!(tape.grad(second.sum(), x)?.to_host()?, [0.0, 0.0]);
+    }
+    Ok(())
+}
+
+#[test]
+fn norm_of_an_infinite_element_is_infinite_with_derivative_nan_there() {
+    for p in [2.0, 3.0] {
+        let tape = Tape::<Reference>::new();
+        let x = tape.var(list(&[INF, 1.0]));
+        assert_eq!(x.norm(p).item().unwrap(), INF);
+        assert_close(tape.backward(x.norm(p), x).unwrap().data(), &[NAN, 0.0]);
+    }
+}
+
+#[test]
 fn norm_with_infinite_p_shares_among_the_tied() {
     assert_orders(list(&[2.0, -2.0]), |x| x.norm(INF), &[2.0], &[0.5, -0.5], &[0.0, 0.0]);
 }

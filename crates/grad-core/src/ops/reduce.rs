@@ -192,8 +192,12 @@ struct Norm {
 
 impl Norm {
     /// `∂y/∂x = x |x|ᵖ⁻² y¹⁻ᵖ`, and 0 where x = 0, which is the subgradient of least norm.
+    ///
+    /// It stays the same when x and y are divided by the same number.
     fn slope<'t, T: TensorLike>(&self, p: &Primal<'t, T>) -> Var<'t, T> {
-        let (x, y) = (p.x(0), self.over.beside(p.y(), &p.shape(0)));
+        let y = self.over.beside(p.y(), &p.shape(0));
+        let scale = y.as_scale();
+        let (x, y) = (p.x(0) / scale, y / scale);
         match self.p {
             2.0 => x.mul_or_zero(y.recip()),
             p => x.mul_or_zero(x.abs().powf(p - 2.0) * y.powf(1.0 - p)),
@@ -201,10 +205,14 @@ impl Norm {
     }
 }
 
-/// `√Σ x²`, with x scaled by the largest so that no square over- or underflows.
-fn euclidean<T: TensorLike>(x: &T, axes: &[usize]) -> Result<T, T::Error> {
+/// `(Σ |x|ᵖ)^(1/p)`, with x scaled by the largest so that no power over- or underflows.
+fn scaled_norm<T: TensorLike>(x: &T, p: f64, axes: &[usize]) -> Result<T, T::Error> {
+    let norm = |x: &T| match p {
+        2.0 => x.square()?.sum(axes)?.sqrt(),
+        p => x.abs()?.powf(p)?.sum(axes)?.powf(p.recip()),
+    };
     if n_elements(x.shape()) == Some(0) {
-        return x.square()?.sum(axes)?.sqrt();
+        return norm(x);
     }
     let largest = x.abs()?.max(axes)?;
     // What is 0, infinite or NaN scales nothing.
@@ -212,8 +220,7 @@ fn euclidean<T: TensorLike>(x: &T, axes: &[usize]) -> Result<T, T::Error> {
         largest.scalar(0.0)?.lt(&largest)?.mul(&largest.lt(&largest.scalar(f64::INFINITY)?)?)?;
     let scale = usable.select(&largest, &largest.scalar(1.0)?)?;
     let kept = Shape::from(x.shape()).keeping(axes);
-    let scaled = x.div(&scale.reshape(&kept)?)?;
-    scaled.square()?.sum(axes)?.sqrt()?.mul(&scale)
+    norm(&x.div(&scale.reshape(&kept)?)?)?.mul(&scale)
 }
 
 impl<T: TensorLike> Op<T> for Norm {
@@ -228,11 +235,7 @@ impl<T: TensorLike> Op<T> for Norm {
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
         let axes = self.over.axes(x[0].shape().len());
-        let norm = match self.p {
-            2.0 => euclidean(x[0], &axes)?,
-            p => x[0].abs()?.powf(p)?.sum(&axes)?.powf(p.recip())?,
-        };
-        self.over.restore(norm, x[0].shape())
+        self.over.restore(scaled_norm(x[0], self.p, &axes)?, x[0].shape())
     }
 
     fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
@@ -425,8 +428,9 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// [`EmptyReduction`](ErrorKind::EmptyReduction) over no elements with p = ∞.
     ///
     /// Elements that are 0 have derivative 0, and so has the zero vector: the subgradient of least
-    /// norm, as in PyTorch. It has no second derivative there: infinite or NaN. For p = ∞, tied
-    /// elements share the cotangent equally.
+    /// norm, as in PyTorch. It has no second derivative there: infinite or NaN. With an infinite
+    /// element the norm is ∞ and has derivative NaN there, as in PyTorch. For p = ∞, tied elements
+    /// share the cotangent equally.
     ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
@@ -469,6 +473,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
         match p {
             1.0 => self.abs().sum_over(&over),
             f64::INFINITY => self.abs().with(Extremum::<true>(over)),
+            // Over no axes the powers cancel, but their rounding would not, at higher orders.
+            p if p > 0.0 && over.axes.as_ref().is_some_and(|axes| axes.is_empty()) => self.abs(),
             p if p > 0.0 => self.with(Norm { p, over }),
             _ => {
                 let message = format!("the exponent of a norm must be above 0, got {p}");
