@@ -141,8 +141,10 @@ pub fn eigh(a: Matrices<'_>) -> Result<Vec<f64>, LinalgError> {
     }
     each(a, [n + 1, n], |index, out| {
         let largest = a.elements(index).iter().fold(0.0f64, |max, x| max.max(x.abs()));
-        // A power of two, so that nothing is rounded and squares do not overflow.
-        let scale = if largest == 0.0 { 1.0 } else { largest.log2().floor().exp2() };
+        // A power of two, so that nothing is rounded and squares do not overflow. The logarithm of
+        // f64::MAX rounds to 1024, of which there is no power.
+        let exponent = largest.log2().floor().min(1023.0);
+        let scale = if largest == 0.0 { 1.0 } else { exponent.exp2() };
         let scaled = Mat::from_fn(n, n, |i, j| a.get(index)[(i, j)] / scale);
         let failed = |_| LinalgError::NoConvergence { index, count: a.count() };
         let eigen = SelfAdjointEigen::new(scaled.as_ref(), Side::Lower).map_err(failed)?;
