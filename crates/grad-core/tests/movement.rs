@@ -457,6 +457,20 @@ fn bad_input_is_an_error_that_names_the_line_of_the_caller() {
 }
 
 #[test]
+fn a_window_that_cannot_be_says_why() {
+    let tape = Tape::new();
+    let (image, kernel) = (tape.var(count([1, 2, 3, 3])), tape.var(count([2, 2, 2, 2])));
+    for (dilation, why) in
+        [(0, "each must be at least 1"), (usize::MAX, "it would be longer than any axis")]
+    {
+        let conv = Conv::default().dilation(dilation);
+        let error = image.conv2d(kernel, conv).value().expect_err("no window").to_string();
+        let wanted = format!("there is no window of size 2, step 1, dilation {dilation}: {why}");
+        assert!(error.contains(&wanted), "{error}");
+    }
+}
+
+#[test]
 fn indices_out_of_range_are_one_kind_of_error_everywhere() {
     let tape = Tape::new();
     let x = tape.var(count([3]));

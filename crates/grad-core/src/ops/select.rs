@@ -335,8 +335,9 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// # Errors
     /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
     ///
-    /// The mask gets no derivative. The value that is not chosen gets a zero cotangent, and by the
-    /// strong zero of the rules stays without influence even if its own derivative is infinite:
+    /// The mask gets no derivative. The value that is not chosen gets a zero cotangent, and where
+    /// the rule of its operation has a strong zero (`sqrt`, `ln`, `div`, `pow`, `norm` and the like),
+    /// it stays without influence even if its own derivative is infinite:
     ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
@@ -344,6 +345,20 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// let y = x.gt(0.0).where_(x.sqrt(), 0.0);
     /// let [dx] = tape.backward(y, [x])?;
     /// assert_eq!(dx, 0.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    ///
+    /// Products, and functions whose derivative is finite at every finite number, such as `sin`,
+    /// follow IEEE 754 instead, by which `0 · ∞` is NaN: the derivative of `x * x.ln()` at 0 is NaN
+    /// even where it is not chosen. Use [`Var::xlogy`] there, or choose the argument as well:
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(0.0);
+    /// let y = x.gt(0.0).where_(x * x.ln(), 0.0);
+    /// assert!(tape.backward(y, x)?.is_nan());
+    /// let y = x.gt(0.0).where_(x.xlogy(x), 0.0);
+    /// assert_eq!(tape.backward(y, x)?, 0.0);
     /// # Ok::<(), grad_core::Error>(())
     /// ```
     #[track_caller]

@@ -79,8 +79,13 @@ fn windows_of(x: &[usize], axis: usize, window: Window) -> Result<Shape, ErrorKi
 
 fn count(window: Window, n: usize) -> Result<usize, ErrorKind> {
     window.count(n).ok_or_else(|| {
-        let message = format!("there is no window of {window}: each must be at least 1");
-        ErrorKind::Parameter { message }
+        let why = match window {
+            Window { size: 0, .. } | Window { step: 0, .. } | Window { dilation: 0, .. } => {
+                "each must be at least 1"
+            }
+            _ => "it would be longer than any axis",
+        };
+        parameter(format!("there is no window of {window}: {why}"))
     })
 }
 
@@ -426,7 +431,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// [`Parameter`](ErrorKind::Parameter) if the rank is not 4, no window fits, or the padding is
     /// more than half a window.
     ///
-    /// Elements of a window that are tied share its cotangent equally, as in [`Var::max`].
+    /// Elements of a window that are tied share its cotangent equally, as in [`Var::max`]. Those that
+    /// are −∞ tie with the padding, which keeps its share.
     #[track_caller]
     pub fn max_pool2d(self, pool: impl Into<Pool>) -> Self {
         self.pooled("max_pool2d", pool.into(), f64::NEG_INFINITY).max_axes([4, 5])
