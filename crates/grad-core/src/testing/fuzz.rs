@@ -2,9 +2,9 @@
 //!
 //! A program makes a few tensors of random shapes and values, throws operations with random
 //! parameters and calls of the catalogue at them, fitting or not, and differentiates what comes
-//! out, again and again. Its seed
-//! says all about it, so that a failure can be repeated. Sizes are either small or too large for
-//! any tensor, since running out of memory is no error that a program can go on from.
+//! out, again and again. Its seed says all about it, so that a failure can be repeated. Sizes are
+//! either small or too large for any tensor, since running out of memory is no error that a program
+//! can go on from.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -364,7 +364,7 @@ impl<'t, T: TensorLike> Program<'t, T> {
                 let limit = if rank > 3 { 2 } else { 12 };
                 let mut width = |_| (self.place(), self.random.below(limit));
                 let widths: Vec<_> = (0..rank).map(&mut width).collect();
-                let small = |&(before, _): &(usize, usize)| rank < 4 || before < 2 || before > 9;
+                let small = |&(before, _): &(usize, usize)| rank < 4 || !(2..10).contains(&before);
                 x.pad(if widths.iter().all(small) { &widths } else { &[] }, number)
             }
             29 => x.flip(&self.axes(x)[..]),
