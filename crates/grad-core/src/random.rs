@@ -4,18 +4,32 @@
 ///
 /// Source: G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators" (2014).
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub struct Random {
+    state: u64,
+    /// What comes first.
+    choices: std::vec::IntoIter<u64>,
+}
 
 impl Random {
     /// The sequence of `seed`.
     pub fn new(seed: u64) -> Self {
-        Random(seed)
+        Random { state: seed, choices: Vec::new().into_iter() }
+    }
+
+    /// The sequence that begins with `choices`, so that a generator that shrinks can make them; and
+    /// goes on as that of seed 0.
+    #[cfg(feature = "testing")]
+    pub fn beginning_with(choices: Vec<u64>) -> Self {
+        Random { state: 0, choices: choices.into_iter() }
     }
 
     /// The next 64 bits.
     pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        if let Some(bits) = self.choices.next() {
+            return bits;
+        }
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }

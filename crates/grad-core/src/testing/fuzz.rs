@@ -22,9 +22,21 @@ use crate::{Conv, Error, ErrorKind, Index, Pool, Shape, Slice, Tape, TensorLike,
 pub fn never_panics<T: TensorLike>(model: &T, seeds: std::ops::Range<u64>) -> Verdict {
     let cases = catalogue();
     for seed in seeds {
-        run(model, &cases, seed)?;
+        run(model, &cases, Random::new(seed)).map_err(|failure| of_seed(failure, seed))?;
     }
     Ok(())
+}
+
+/// Runs one program, whose choices begin with these; for generators that shrink.
+///
+/// # Errors
+/// Says what went wrong, as [`never_panics`].
+pub fn does_not_panic<T: TensorLike>(model: &T, choices: Vec<u64>) -> Verdict {
+    run(model, &catalogue(), Random::beginning_with(choices)).map(|_| ())
+}
+
+fn of_seed(failure: Failure, seed: u64) -> Failure {
+    Failure::new(format!("seed {seed}: {failure}"))
 }
 
 /// The same, and shapes and errors must be those on the reference.
@@ -34,8 +46,9 @@ pub fn never_panics<T: TensorLike>(model: &T, seeds: std::ops::Range<u64>) -> Ve
 pub fn fails_like_the_reference<T: TensorLike>(model: &T, seeds: std::ops::Range<u64>) -> Verdict {
     let (cases, oracles) = (catalogue(), catalogue());
     for seed in seeds {
-        let got = run(model, &cases, seed)?;
-        let wanted = run(&Reference::from(0.0), &oracles, seed)?;
+        let here = |failure| of_seed(failure, seed);
+        let got = run(model, &cases, Random::new(seed)).map_err(here)?;
+        let wanted = run(&Reference::from(0.0), &oracles, Random::new(seed)).map_err(here)?;
         for (step, (got, wanted)) in got.iter().zip(&wanted).enumerate() {
             if got == UNSUPPORTED {
                 break;
@@ -50,20 +63,23 @@ pub fn fails_like_the_reference<T: TensorLike>(model: &T, seeds: std::ops::Range
 }
 
 /// What each step of a program came to: a shape or an error.
-fn run<T: TensorLike>(model: &T, cases: &[Case<T>], seed: u64) -> Result<Vec<String>, Failure> {
+fn run<T: TensorLike>(
+    model: &T,
+    cases: &[Case<T>],
+    random: Random,
+) -> Result<Vec<String>, Failure> {
     let mut outcomes = Vec::new();
     let result = catch_unwind(AssertUnwindSafe(|| {
         let tape = Tape::new();
-        Program { random: Random::new(seed), tape: &tape, cases, pool: Vec::new() }
-            .run(model, &mut outcomes);
+        Program { random, tape: &tape, cases, pool: Vec::new() }.run(model, &mut outcomes);
     }));
     if let Err(panic) = result {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("(no text)");
-        return Err(Failure::new(format!("the program of seed {seed} panicked: {text}")));
+        return Err(Failure::new(format!("the program panicked: {text}")));
     }
     match outcomes.iter().find(|text| text.starts_with(LOST_LINE)) {
-        Some(text) => Err(Failure::new(format!("the program of seed {seed}: {text}"))),
+        Some(text) => Err(Failure::new(text.clone())),
         None => Ok(outcomes),
     }
 }
