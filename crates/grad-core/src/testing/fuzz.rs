@@ -50,7 +50,7 @@ pub fn fails_like_the_reference<T: TensorLike>(model: &T, seeds: std::ops::Range
         let got = run(model, &cases, Random::new(seed)).map_err(here)?;
         let wanted = run(&Reference::from(0.0), &oracles, Random::new(seed)).map_err(here)?;
         for (step, (got, wanted)) in got.iter().zip(&wanted).enumerate() {
-            if got == UNSUPPORTED {
+            if got == UNSUPPORTED || [got, wanted].into_iter().any(|text| hangs_on_rounding(text)) {
                 break;
             }
             if got != wanted {
@@ -117,6 +117,15 @@ const VALUES: &[f64] = &[
 ];
 
 const UNSUPPORTED: &str = "unsupported";
+
+/// True if a matrix could not be factored: near the edge, rounding decides whether it can, and what
+/// comes after is another program.
+fn hangs_on_rounding(outcome: &str) -> bool {
+    let ops = ["solve", "triangular_solve", "inv", "slogdet", "cholesky", "eigh"];
+    ops.iter().any(|op| outcome.strip_prefix(op) == Some(BACKEND_FAILED))
+}
+
+const BACKEND_FAILED: &str = ": the backend failed";
 /// Where all calls stand.
 const CALLERS: [&str; 2] = [file!(), super::catalogue::FILE];
 const LOST_LINE: &str = "an error does not name the caller's line";
@@ -130,7 +139,7 @@ fn outcome<T: TensorLike>(x: Result<Var<'_, T>, Error>) -> String {
         }
         Err(error) => match error.kind() {
             ErrorKind::Backend(source) if is_unsupported(&**source) => UNSUPPORTED.to_string(),
-            ErrorKind::Backend(_) => format!("{}: the backend failed", error.op()),
+            ErrorKind::Backend(_) => format!("{}{BACKEND_FAILED}", error.op()),
             _ => error.to_string(),
         },
     }
