@@ -18,7 +18,7 @@ impl<A: Element> NdTensor<A> {
     #[inline]
     pub(crate) fn map(&self, op: &'static str, f: impl Fn(A) -> A + Copy) -> Result<Self, NdError> {
         match &self.0 {
-            Repr::Fill { value, shape } => Ok(NdTensor::fill(f(*value), copy(shape))),
+            Repr::Fill { value, shape } => Ok(NdTensor::fill(f(*value), shape.clone())),
             Repr::Dense { base, pending } => {
                 let base = map_base(op, base, f)?;
                 Ok(NdTensor(Repr::Dense { base, pending: pending.clone() }))
@@ -38,7 +38,7 @@ impl<A: Element> NdTensor<A> {
             (&self.0, &rhs.0)
             && **shape == **other
         {
-            return Ok(NdTensor::fill(f(*x, *y), copy(shape)));
+            return Ok(NdTensor::fill(f(*x, *y), shape.clone()));
         }
         self.zip_broadcast(op, rhs, f)
     }
@@ -52,8 +52,8 @@ impl<A: Element> NdTensor<A> {
         match (&self.0, &rhs.0) {
             (Repr::Fill { value: x, shape }, Repr::Fill { value: y, shape: other }) => {
                 let shape = match (&shape[..], &other[..]) {
-                    (_, []) => copy(shape),
-                    ([], _) => copy(other),
+                    (_, []) => shape.clone(),
+                    ([], _) => other.clone(),
                     _ => broadcast(op, self, rhs)?,
                 };
                 Ok(NdTensor::fill(f(*x, *y), shape))
@@ -142,12 +142,6 @@ impl<A: Element> NdTensor<A> {
         }
         Ok(NdTensor(Repr::Dense { base, pending: None }))
     }
-}
-
-/// A copy of a shape; cheaper than `clone`, which goes element by element.
-#[inline]
-fn copy(shape: &Shape) -> Shape {
-    Shape::from(&shape[..])
 }
 
 /// The shape that two tensors broadcast to.

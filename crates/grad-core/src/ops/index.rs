@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use crate::error::{ErrorKind, backend};
+use crate::error::ErrorKind;
 use crate::op::{ByTranspose, Linear, Primal, call};
 use crate::shape::{Index, Shape, resized, resolve_axis};
 use crate::tensor::TensorLike;
@@ -320,20 +320,10 @@ impl<'t, T: TensorLike> Var<'t, T> {
         };
         // Which one wins is known from the index, which is data.
         let (winner, written) = writers(&index, axis, &shape);
-        let winner = self.constant_like(&source_shape, &winner);
-        let written = self.constant_like(&shape, &written);
+        let winner = self.new_constant(&source_shape, &winner);
+        let written = self.new_constant(&shape, &written);
         let source = winner.where_(source, 0.0);
         written.where_(source.with(ByTranspose(ScatterAdd { axis, index, shape })), self)
-    }
-
-    /// An untracked tensor with the data of the host, of this tensor's dtype and device.
-    #[track_caller]
-    fn constant_like(self, shape: &[usize], data: &[f64]) -> Self {
-        let Ok(model) = self.value() else { return self };
-        match model.from_host(shape, data) {
-            Ok(value) => self.tape.constant_value(value),
-            Err(error) => self.void("from_host", backend(error)),
-        }
     }
 
     /// The elements at the places in `index`, which count in row-major order: a [`Var::reshape`] and
