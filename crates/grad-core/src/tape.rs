@@ -386,6 +386,25 @@ impl<T: TensorLike> Tape<T> {
         self.void_error(Error::new(op, kind, location))
     }
 
+    /// The handle that `f` makes, or a void one with its error: for functions whose body uses `?`
+    /// but that have to return a handle.
+    ///
+    /// ```
+    /// use grad_core::{Tape, transform};
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let x = tape.var(2.0);
+    /// let y = tape.attempt(|| {
+    ///     let slope = transform::grad(|x| x.powi(3), x)?;
+    ///     Ok(slope + x)
+    /// });
+    /// assert_eq!(y.item()?, 14.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    pub fn attempt<'t>(&'t self, f: impl FnOnce() -> Result<Var<'t, T>, Error>) -> Var<'t, T> {
+        f().unwrap_or_else(|error| self.void_error(error))
+    }
+
     #[cold]
     pub(crate) fn void_error(&self, error: Error) -> Var<'_, T> {
         let mut inner = self.inner.borrow_mut();
