@@ -125,7 +125,7 @@ impl<T: TensorLike> Tape<T> {
     }
 
     #[track_caller]
-    fn recorded<'t>(
+    pub(crate) fn recorded<'t>(
         &'t self,
         name: &'static str,
         y: Var<'t, T>,
@@ -171,7 +171,7 @@ impl<T: TensorLike> Tape<T> {
     }
 
     #[track_caller]
-    fn plain<'t>(
+    pub(crate) fn plain<'t>(
         &'t self,
         name: &'static str,
         y: Var<'t, T>,
