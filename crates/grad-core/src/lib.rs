@@ -54,6 +54,7 @@
 pub mod extend;
 
 mod arena;
+mod calculus;
 mod error;
 pub mod gradcheck;
 mod op;

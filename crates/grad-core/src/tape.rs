@@ -105,10 +105,19 @@ pub struct Tape<T: TensorLike> {
 
 pub(crate) struct Spare<T: TensorLike> {
     graph: Cell<Subgraph>,
-    /// The cotangents of plain sweeps, empty.
-    pub(crate) cts: Cell<Vec<Option<T>>>,
+    /// The cotangents or tangents of plain sweeps, empty.
+    pub(crate) values: Cell<Vec<Option<T>>>,
+    /// How often the tangent at each step of a plain sweep is still needed.
+    pub(crate) uses: Cell<Vec<u32>>,
     /// The tape that the rules of plain sweeps calculate on, empty.
     pub(crate) scratch: Cell<Option<Box<Tape<T>>>>,
+}
+
+impl<T: TensorLike> Default for Spare<T> {
+    fn default() -> Self {
+        let (graph, values) = (Cell::default(), Cell::default());
+        Spare { graph, values, uses: Cell::default(), scratch: Cell::default() }
+    }
 }
 
 impl<T: TensorLike> Default for Tape<T> {
@@ -131,7 +140,7 @@ impl<T: TensorLike> Tape<T> {
             inner: RefCell::new(Inner { arena, errors, names, sweeps }),
             inherited: Cell::new(None),
             limit: limit.min(MAX_NODES) as u32,
-            spare: Spare { graph: Cell::default(), cts: Cell::default(), scratch: Cell::default() },
+            spare: Spare::default(),
         }
     }
 
@@ -463,6 +472,11 @@ impl<T: TensorLike> Tape<T> {
     pub(crate) fn input_has_shape(&self, id: NodeId, arg: usize, shape: &[usize]) -> bool {
         let inner = self.inner.borrow();
         inner.input(id, arg).is_ok_and(|id| inner.arena.get(id).value.shape() == shape)
+    }
+
+    #[inline]
+    pub(crate) fn has_shape(&self, id: NodeId, shape: &[usize]) -> bool {
+        self.inner.borrow().arena.get(id).value.shape() == shape
     }
 
     /// The value of a handle that is of this tape and not void.
