@@ -101,7 +101,25 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         tangents: &[Handle<'h, P>],
     ) -> Result<Handle<'h, P>, Error> {
         let pairs: Vec<_> = self.x().into_iter().zip(tangents.iter().copied()).collect();
-        self.tape().jvp(y, pairs)
+        self.push_along(y, &pairs)
+    }
+
+    /// The tangent of an output for tangents of some of the leaves.
+    #[track_caller]
+    fn push_along<'h>(
+        &'h self,
+        y: Handle<'h, P>,
+        pairs: &[(Handle<'h, P>, Handle<'h, P>)],
+    ) -> Result<Handle<'h, P>, Error> {
+        let tape = self.tape();
+        if P::Leaf::RECORDS {
+            return tape.jvp(y, pairs);
+        }
+        let mut plain = Vec::with_capacity(pairs.len());
+        for &(x, t) in pairs {
+            plain.push((x, t.value()?));
+        }
+        Ok(tape.constant_value(tape.forward_with(y, plain)?))
     }
 
     /// The gradient of `f`, recorded on either face.
@@ -132,7 +150,7 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         let mut columns = Vec::with_capacity(n);
         for column in 0..n {
             let t = self.unit(x, column)?;
-            columns.push(self.tape().jvp(y, [(x, t)])?);
+            columns.push(self.push_along(y, &[(x, t)])?);
         }
         let shape = Shape::from([&y_shape[..], &x_shape[..]].concat());
         let jacobian = match columns[..] {
