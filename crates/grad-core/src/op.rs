@@ -92,6 +92,21 @@ pub trait Op<T: TensorLike> {
         sum
     }
 
+    /// [`pushforward`](Op::pushforward) of k tangents at once: those of an argument of shape `[..]`
+    /// come stacked, as `[k, ..]`, and so does the answer.
+    ///
+    /// Behind the first axis the answer may still have a shape that broadcasts to that of the
+    /// output. `None` stands for a rule that takes one tangent at a time; then the engine runs
+    /// [`pushforward`](Op::pushforward) k times.
+    fn batched<'t>(
+        &self,
+        p: &Primal<'t, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        let _ = (p, tangents);
+        None
+    }
+
     /// False for operations whose derivative is zero wherever there is one; their results are
     /// untracked.
     fn is_differentiable(&self) -> bool {
@@ -140,6 +155,26 @@ fn pull_back_the_pullback<'t, T: TensorLike>(
         sum = Some(sum.map_or(pulled, |others| others + pulled));
     }
     sum
+}
+
+/// `[k, ..shape..]`, where k is the number of tangents that are stacked in `t`.
+pub(crate) fn behind<T: TensorLike>(t: Var<'_, T>, shape: &[usize]) -> Shape {
+    let k = t.shape().ok().and_then(|t| t.first().copied());
+    k.into_iter().chain(shape.iter().copied()).collect()
+}
+
+/// Stacked tangents in a shape that broadcasts against tensors of `rank` axes: of `[k, ..]`, axes
+/// of size 1 come between the first and the others.
+#[track_caller]
+pub(crate) fn aligned<T: TensorLike>(t: Var<'_, T>, rank: usize) -> Var<'_, T> {
+    let Ok(shape) = t.shape() else { return t };
+    match (shape.split_first(), (rank + 1).checked_sub(shape.rank())) {
+        (Some((&k, x)), Some(missing @ 1..)) => {
+            let ones = std::iter::repeat_n(1, missing);
+            t.reshape([k].into_iter().chain(ones).chain(x.iter().copied()).collect::<Shape>())
+        }
+        _ => t,
+    }
 }
 
 /// `x.name(y, z, parameters)`, as traces write most operations.
@@ -229,10 +264,10 @@ impl<'t, T: TensorLike> Primal<'t, T> {
         self.home.input_has_shape(self.node, arg, x_bar.shape())
     }
 
-    /// True if `y_dot` is shaped like the output.
+    /// True if the output has this shape.
     #[inline]
-    pub(crate) fn has_shape_of_y(&self, y_dot: &T) -> bool {
-        self.home.has_shape(self.node, y_dot.shape())
+    pub(crate) fn y_has_shape(&self, shape: &[usize]) -> bool {
+        self.home.has_shape(self.node, shape)
     }
 
     /// The tape that the rule records on.
@@ -252,7 +287,8 @@ pub trait Elementwise<T: TensorLike> {
     /// The value.
     fn forward(&self, x: &[&T]) -> Result<T, T::Error>;
 
-    /// `c · ∂y/∂x(arg)`, for a cotangent or tangent `c`.
+    /// `c · ∂y/∂x(arg)`, for a cotangent or tangent `c`, or for tangents that are stacked along one
+    /// more leading axis.
     fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T>;
 
     /// The right-hand side of a line in a trace.
@@ -291,6 +327,25 @@ impl<T: TensorLike, E: Elementwise<T>> Op<T> for ByPartial<E> {
         Some(self.0.partial(arg, p, t))
     }
 
+    fn batched<'t>(
+        &self,
+        p: &Primal<'t, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        let rank = p.y_shape().rank();
+        let mut sum = None;
+        for (arg, &t) in tangents.iter().enumerate() {
+            let Some(t) = t else { continue };
+            let part = self.0.partial(arg, p, aligned(t, rank));
+            if part.shape().is_ok_and(|shape| shape.rank() != rank + 1) || part.is_void() {
+                // A rule that looks at the shape of c.
+                return None;
+            }
+            sum = Some(sum.map_or(part, |others| others + part));
+        }
+        sum
+    }
+
     #[inline]
     fn keeps_shape(&self, n: usize) -> bool {
         n == E::ARITY
@@ -314,6 +369,13 @@ pub trait Linear<T: TensorLike>: Clone + 'static {
 
     /// The transposed map, applied to a cotangent.
     fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T>;
+
+    /// The map applied to k tangents at once, which are stacked: `[k, ..x..]` → `[k, ..y..]`. `None`
+    /// if it takes one at a time.
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        let _ = (p, t);
+        None
+    }
 
     /// The right-hand side of a line in a trace.
     fn format(&self, x: &[&str]) -> String {
@@ -345,6 +407,14 @@ impl<T: TensorLike, L: Linear<T>> Op<T> for ByTranspose<L> {
 
     fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         Some(p.tape.apply(ByTranspose(self.0.clone()), &[t]))
+    }
+
+    fn batched<'t>(
+        &self,
+        p: &Primal<'t, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        self.0.batched(p, tangents[0]?)
     }
 
     fn format(&self, x: &[&str]) -> String {

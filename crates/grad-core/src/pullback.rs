@@ -192,7 +192,7 @@ impl<T: TensorLike> Tape<T> {
         for (step, x) in graph.targets.iter().zip(wrt) {
             answers.push(match step.and_then(|step| cts[step].clone()) {
                 Some(ct) => ct,
-                None => self.filled(name, x.id, 0.0)?,
+                None => self.filled(name, x.id, &self.shape(x.id), 0.0)?,
             });
         }
         cts.clear();
@@ -228,17 +228,22 @@ impl<T: TensorLike> Tape<T> {
     fn ones(&self, name: &'static str, y: Var<'_, T>) -> Result<T, Error> {
         let shape = self.shape(y.id);
         match shape.n_elements() {
-            Some(1) => self.filled(name, y.id, 1.0),
+            Some(1) => self.filled(name, y.id, &shape, 1.0),
             _ => Err(error_here(name, ErrorKind::NotScalar { shape })),
         }
     }
 
-    /// A tensor like that of a node with all elements `value`.
+    /// A tensor of `shape` with all elements `value`, like that of a node in device and dtype.
     #[track_caller]
-    pub(crate) fn filled(&self, name: &'static str, id: NodeId, value: f64) -> Result<T, Error> {
+    pub(crate) fn filled(
+        &self,
+        name: &'static str,
+        id: NodeId,
+        shape: &[usize],
+        value: f64,
+    ) -> Result<T, Error> {
         let location = Location::caller();
-        let like = self.value(id);
-        let filled = like.full(like.shape(), value);
+        let filled = self.value(id).full(shape, value);
         filled.map_err(|error| Error::new(name, backend(error), location))
     }
 
@@ -256,12 +261,24 @@ impl<T: TensorLike> Tape<T> {
         x: Var<'_, T>,
         ct: &T,
     ) -> Result<(), Error> {
-        let x = self.value(x.id);
-        if x.shape() != ct.shape() {
-            let (expected, got) = (Shape::from(x.shape()), Shape::from(ct.shape()));
+        self.check_tangent(name, &self.shape(x.id), x, ct)
+    }
+
+    /// Refuses a cotangent or tangent of `x`, or a stack of them, of another shape than `expected`,
+    /// or of another dtype.
+    #[track_caller]
+    pub(crate) fn check_tangent(
+        &self,
+        name: &'static str,
+        expected: &Shape,
+        x: Var<'_, T>,
+        t: &T,
+    ) -> Result<(), Error> {
+        if **expected != *t.shape() {
+            let (expected, got) = (expected.clone(), Shape::from(t.shape()));
             return Err(error_here(name, ErrorKind::CotangentShape { expected, got }));
         }
-        let (left, right) = (x.dtype(), ct.dtype());
+        let (left, right) = (self.value(x.id).dtype(), t.dtype());
         match left == right {
             true => Ok(()),
             false => Err(error_here(name, ErrorKind::DtypeMismatch { left, right })),

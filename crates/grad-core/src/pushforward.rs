@@ -6,6 +6,8 @@
 use crate::calculus::{Calculus, Plain, Recorded, here};
 use crate::error::{Error, ErrorKind};
 use crate::op::{Op, OpRef, Primal};
+use crate::pullback::error_here;
+use crate::shape::Shape;
 use crate::subgraph::{Subgraph, Targets};
 use crate::tape::Tape;
 use crate::tensor::TensorLike;
@@ -34,26 +36,8 @@ impl<T: TensorLike> Tape<T> {
         y: Var<'t, T>,
         tangents: impl AsRef<[(Var<'t, T>, Var<'t, T>)]>,
     ) -> Result<Var<'t, T>, Error> {
-        let (inputs, seeds): (Vec<_>, Vec<_>) = tangents.as_ref().iter().copied().unzip();
-        let targets = self.targets("jvp", y, &inputs)?;
-        for (&x, &t) in inputs.iter().zip(&seeds) {
-            self.check("jvp", t)?;
-            self.check_cotangent("jvp", x, &self.value(t.id))?;
-        }
-        let start = self.len();
-        let graph = self.plan(y.id, Targets::These(&targets));
-        let mut tangents = vec![None; graph.len()];
-        sweep(self, &graph, &Recorded { tape: self }, seeds, &mut tangents, &mut Vec::new())?;
-        let y_dot = tangents.last().copied().flatten();
-        self.list_forward(y, start, &graph, &tangents);
-        self.recycle(graph);
-        match y_dot {
-            Some(y_dot) => Ok(y_dot),
-            None => {
-                let zeros = y.zeros_like();
-                zeros.ok().map(|()| zeros)
-            }
-        }
+        let (x, t): (Vec<_>, Vec<_>) = tangents.as_ref().iter().copied().unzip();
+        self.push_recorded("jvp", y, &x, t, Count::One)
     }
 
     /// The Jacobian-vector product `J t` of `y` as a plain tensor, for a tangent `t` of each input
@@ -75,20 +59,123 @@ impl<T: TensorLike> Tape<T> {
         y: Var<'t, T>,
         tangents: impl IntoIterator<Item = (Var<'t, T>, impl Into<T>)>,
     ) -> Result<T, Error> {
-        let (mut inputs, mut seeds) = (Vec::new(), Vec::new());
-        for (x, t) in tangents {
-            inputs.push(x);
-            seeds.push(t.into());
+        let (x, t) = unzip(tangents);
+        self.push_plain("forward_with", y, &x, t, Count::One)
+    }
+
+    /// [`Tape::jvp`] for k tangents at once, which are stacked along a leading axis: those of an
+    /// input of shape `[..]` have shape `[k, ..]`, and so has the answer. Recorded.
+    ///
+    /// One sweep does the work of k, and visits each operation once where the operation has a rule
+    /// for it ([`Op::batched`]), as all but a few of this library have.
+    ///
+    /// # Errors
+    /// [`CotangentShape`](ErrorKind::CotangentShape) if a tangent is not shaped like its input,
+    /// behind a leading axis of the same size for all; [`Parameter`](ErrorKind::Parameter) if that
+    /// size is unknown, for want of a tangent with an axis; otherwise those of [`Tape::jvp`].
+    #[track_caller]
+    pub fn jvp_batch<'t>(
+        &'t self,
+        y: Var<'t, T>,
+        tangents: impl AsRef<[(Var<'t, T>, Var<'t, T>)]>,
+    ) -> Result<Var<'t, T>, Error> {
+        let (x, t): (Vec<_>, Vec<_>) = tangents.as_ref().iter().copied().unzip();
+        self.push_recorded("jvp_batch", y, &x, t, Count::Batch)
+    }
+
+    /// [`Tape::jvp_batch`] as a plain tensor: nothing is recorded, and the tape is left as it was.
+    ///
+    /// # Errors
+    /// Those of [`Tape::jvp_batch`].
+    #[track_caller]
+    pub fn forward_batch<'t>(
+        &'t self,
+        y: Var<'t, T>,
+        tangents: impl IntoIterator<Item = (Var<'t, T>, impl Into<T>)>,
+    ) -> Result<T, Error> {
+        let (x, t) = unzip(tangents);
+        self.push_plain("forward_batch", y, &x, t, Count::Batch)
+    }
+
+    /// The number of tangents in a batch; refuses tangents that are not shaped like their input,
+    /// behind that number.
+    #[track_caller]
+    fn check_tangents(
+        &self,
+        name: &'static str,
+        x: &[Var<'_, T>],
+        tangents: &[T],
+        count: Count,
+    ) -> Result<Option<usize>, Error> {
+        let k = match (count, tangents.first().and_then(|t| t.shape().first())) {
+            (Count::One, _) => None,
+            (Count::Batch, Some(&k)) => Some(k),
+            (Count::Batch, None) => {
+                let message = "needs a tangent with a leading axis, for the number of tangents";
+                return Err(error_here(name, ErrorKind::Parameter { message: message.into() }));
+            }
+        };
+        for (x, t) in x.iter().zip(tangents) {
+            self.check_tangent(name, &stacked(k, &self.shape(x.id)), *x, t)?;
         }
-        let targets = self.targets("forward_with", y, &inputs)?;
-        for (&x, t) in inputs.iter().zip(&seeds) {
-            self.check_cotangent("forward_with", x, t)?;
+        Ok(k)
+    }
+
+    /// The tangent of `y`, or a batch of them, for tangents `t` of `x`: recorded, under the name of
+    /// the caller.
+    #[track_caller]
+    pub(crate) fn push_recorded<'t>(
+        &'t self,
+        name: &'static str,
+        y: Var<'t, T>,
+        x: &[Var<'t, T>],
+        t: Vec<Var<'t, T>>,
+        count: Count,
+    ) -> Result<Var<'t, T>, Error> {
+        let targets = self.targets(name, y, x)?;
+        let mut values = Vec::with_capacity(t.len());
+        for t in &t {
+            self.check(name, *t)?;
+            values.push(self.value(t.id));
         }
+        let k = self.check_tangents(name, x, &values, count)?;
+        let shape = self.y_dot_shape(name, y, k)?;
+        let start = self.len();
+        let graph = self.plan(y.id, Targets::These(&targets));
+        let mut tangents = vec![None; graph.len()];
+        let calculus = Recorded { tape: self };
+        sweep(self, &graph, &calculus, t, k, &mut tangents, &mut Vec::new())?;
+        let both = tangents.iter().enumerate();
+        let derivatives = both.filter_map(|(step, t)| Some((graph.node(step), (*t)?.id))).collect();
+        self.recycle(graph);
+        let nodes = start..self.len();
+        self.push_sweep(Sweep { mode: Mode::Forward, y: y.id, nodes, derivatives });
+        let y_dot = match tangents.pop().flatten() {
+            Some(y_dot) => y_dot,
+            None => self.full(y, &shape, 0.0),
+        };
+        y_dot.ok().map(|()| y_dot)
+    }
+
+    /// [`Tape::push_recorded`] as a plain tensor.
+    #[track_caller]
+    pub(crate) fn push_plain<'t>(
+        &'t self,
+        name: &'static str,
+        y: Var<'t, T>,
+        x: &[Var<'t, T>],
+        t: Vec<T>,
+        count: Count,
+    ) -> Result<T, Error> {
+        let targets = self.targets(name, y, x)?;
+        let k = self.check_tangents(name, x, &t, count)?;
+        let shape = self.y_dot_shape(name, y, k)?;
         let graph = self.plan(y.id, Targets::These(&targets));
         let scratch = self.spare.scratch.take().unwrap_or_default();
         let (mut tangents, mut uses) = (self.spare.values.take(), self.spare.uses.take());
         tangents.resize(graph.len(), None);
-        sweep(self, &graph, &Plain { scratch: &scratch }, seeds, &mut tangents, &mut uses)?;
+        let calculus = Plain { scratch: &scratch };
+        sweep(self, &graph, &calculus, t, k, &mut tangents, &mut uses)?;
         let y_dot = tangents.pop().flatten();
         tangents.clear();
         self.spare.values.set(tangents);
@@ -97,33 +184,48 @@ impl<T: TensorLike> Tape<T> {
         self.recycle(graph);
         match y_dot {
             Some(y_dot) => Ok(y_dot),
-            None => self.filled("forward_with", y.id, 0.0),
+            None => self.filled(name, y.id, &shape, 0.0),
         }
     }
 
-    /// Remembers a recorded sweep for the trace, in recording order.
-    fn list_forward(
+    /// The shape of the tangent of `y`, or of k of them.
+    #[track_caller]
+    fn y_dot_shape(
         &self,
+        name: &'static str,
         y: Var<'_, T>,
-        start: usize,
-        graph: &Subgraph,
-        tangents: &[Option<Var<'_, T>>],
-    ) {
-        let both = tangents.iter().enumerate();
-        let derivatives = both.filter_map(|(step, t)| Some((graph.node(step), (*t)?.id))).collect();
-        let nodes = start..self.len();
-        self.push_sweep(Sweep { mode: Mode::Forward, y: y.id, nodes, derivatives });
+        k: Option<usize>,
+    ) -> Result<Shape, Error> {
+        stacked(k, &self.shape(y.id)).checked().map_err(|kind| error_here(name, kind))
     }
 }
 
+/// How many tangents of each input are pushed forward together.
+#[derive(Clone, Copy)]
+pub(crate) enum Count {
+    One,
+    /// As many as the leading axis of the tangents has places.
+    Batch,
+}
+
+fn unzip<X, T>(tangents: impl IntoIterator<Item = (X, impl Into<T>)>) -> (Vec<X>, Vec<T>) {
+    tangents.into_iter().map(|(x, t)| (x, t.into())).unzip()
+}
+
+/// `shape`, behind a leading axis for each of k tangents.
+fn stacked(k: Option<usize>, shape: &[usize]) -> Shape {
+    k.into_iter().chain(shape.iter().copied()).collect()
+}
+
 /// The forward sweep: fills in `tangents`, those at the steps of `graph`, from the `seeds` of its
-/// targets. `uses` is a buffer.
+/// targets: one for each, or `k` that are stacked. `uses` is a buffer.
 #[track_caller]
 fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
     home: &'t Tape<T>,
     graph: &Subgraph,
     calculus: &C,
     seeds: Vec<C::Value>,
+    k: Option<usize>,
     tangents: &mut [Option<C::Value>],
     uses: &mut Vec<u32>,
 ) -> Result<(), Error> {
@@ -162,10 +264,12 @@ fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
         let p = Primal { tape: calculus.tape(), home, node: graph.node(step) };
         lines.inherit(location);
         let own = tangents[step].take();
-        tangents[step] = match op {
-            OpRef::Static(op) => push(op, &p, calculus, &x_dot, own)?,
-            OpRef::Shared(op) => push(&*op, &p, calculus, &x_dot, own)?,
+        let pushed = match op {
+            OpRef::Static(op) => push(op, &p, calculus, &x_dot, k, own),
+            OpRef::Shared(op) => push(&*op, &p, calculus, &x_dot, k, own),
         };
+        tangents[step] = pushed?;
+        calculus.end_node();
     }
     Ok(())
 }
@@ -176,47 +280,90 @@ fn push<'t, T: TensorLike, C: Calculus<'t, T>>(
     p: &Primal<'t, T>,
     calculus: &C,
     x_dot: &[Option<Var<'t, T>>],
+    k: Option<usize>,
     own: Option<C::Value>,
 ) -> Result<Option<C::Value>, Error> {
-    let pushed = match op.pushforward(p, x_dot) {
-        None => None,
-        Some(t) => Some(match calculus.leave(t, |t| p.has_shape_of_y(t)) {
-            Some(t) => t,
-            None => fit(op, p, calculus, t)?,
-        }),
+    let in_sweep = |error: Error| error.in_sweep(Mode::Forward, op.name());
+    let t = match k {
+        None => op.pushforward(p, x_dot),
+        Some(k) => push_batch(op, p, x_dot, k).map_err(in_sweep)?,
     };
-    let sum = match (pushed, own) {
-        (Some(t), Some(own)) => {
-            Some(calculus.add(t, own).map_err(|e| e.in_sweep(Mode::Forward, op.name()))?)
+    let Some(t) = t else { return Ok(own) };
+    let pushed = match calculus.leave(t, |t| fits(p, k, t.shape())) {
+        Some(pushed) => pushed,
+        None => {
+            let t = fit(op, p, k, t).map_err(in_sweep)?;
+            calculus.leave(t, |_| true).expect("a tangent that fits is of this tape")
         }
-        (t, own) => t.or(own),
     };
-    calculus.end_node();
-    Ok(sum)
+    match own {
+        None => Ok(Some(pushed)),
+        Some(own) => calculus.add(pushed, own).map(Some).map_err(in_sweep),
+    }
 }
 
-/// The tangent of an output, broadcast to its shape.
-#[cold]
-fn fit<'t, T: TensorLike, C: Calculus<'t, T>>(
+/// The k tangents of an output, at once if the operation knows how; `None` if they are zero.
+fn push_batch<'t, T: TensorLike>(
     op: &dyn Op<T>,
     p: &Primal<'t, T>,
-    calculus: &C,
+    x_dot: &[Option<Var<'t, T>>],
+    k: usize,
+) -> Result<Option<Var<'t, T>>, Error> {
+    // Rules rely on it that what they make can be.
+    let rule_error = |kind| Error::new(op.name(), kind, here(p.tape));
+    stacked(Some(k), &p.y_shape()).checked().map_err(rule_error)?;
+    if let Some(t) = op.batched(p, x_dot) {
+        return Ok(Some(t));
+    }
+    let row = stacked(Some(1), &p.y_shape());
+    let (mut rows, mut any) = (Vec::new(), false);
+    let mut one = vec![None; x_dot.len()];
+    for i in 0..k {
+        for (arg, (one, t)) in one.iter_mut().zip(x_dot).enumerate() {
+            *one = t.map(|t| t.narrow(0, i, 1).reshape(p.shape(arg)));
+        }
+        rows.push(match op.pushforward(p, &one) {
+            None => p.y().zeros_like().reshape(&row),
+            Some(t) => {
+                any = true;
+                fit(op, p, None, t)?.reshape(&row)
+            }
+        });
+    }
+    Ok(any.then(|| p.tape.concat(&rows, 0)))
+}
+
+/// True if a tensor of this shape is a tangent of the output, or a stack of `k`.
+fn fits<T: TensorLike>(p: &Primal<'_, T>, k: Option<usize>, shape: &[usize]) -> bool {
+    match (k, shape) {
+        (None, shape) => p.y_has_shape(shape),
+        (Some(k), [n, shape @ ..]) => *n == k && p.y_has_shape(shape),
+        (Some(_), []) => false,
+    }
+}
+
+/// The tangent of an output, broadcast to its shape; in a stack, to that of each.
+fn fit<'t, T: TensorLike>(
+    op: &dyn Op<T>,
+    p: &Primal<'t, T>,
+    k: Option<usize>,
     t: Var<'t, T>,
-) -> Result<C::Value, Error> {
-    let in_sweep = |error: Error| error.in_sweep(Mode::Forward, op.name());
-    let rule_error = |kind| in_sweep(Error::new(op.name(), kind, here(p.tape)));
+) -> Result<Var<'t, T>, Error> {
+    let rule_error = |kind| Err(Error::new(op.name(), kind, here(p.tape)));
     if !std::ptr::eq(p.tape, t.tape) {
-        return Err(rule_error(ErrorKind::ForeignHandle));
+        return rule_error(ErrorKind::ForeignHandle);
     }
-    let (got, expected) = (t.shape().map_err(in_sweep)?, p.y_shape());
-    if !got.expands_to(&expected) {
-        return Err(rule_error(ErrorKind::RuleShape { expected, got }));
+    let (got, expected) = (t.shape()?, stacked(k, &p.y_shape()));
+    if got == expected {
+        return Ok(t);
     }
-    let t = t.expand(&expected);
-    t.ok().map_err(in_sweep)?;
-    calculus
-        .leave(t, |t| p.has_shape_of_y(t))
-        .ok_or_else(|| rule_error(ErrorKind::RuleShape { expected, got }))
+    // A stack is never made by broadcasting: it would be one tangent, k times.
+    let is_stack = k.is_none_or(|k| got.rank() == expected.rank() && got[0] == k);
+    if !is_stack || !got.expands_to(&expected) {
+        return rule_error(ErrorKind::RuleShape { expected, got });
+    }
+    let t = t.expand(expected);
+    t.ok().map(|()| t)
 }
 
 #[cfg(test)]
@@ -234,7 +381,7 @@ mod tests {
         let graph = tape.plan(y.id(), Targets::These(&[x.id()]));
         let (mut tangents, mut uses) = (vec![None; graph.len()], Vec::new());
         let calculus = Plain { scratch: &scratch };
-        sweep(&tape, &graph, &calculus, vec![1.0], &mut tangents, &mut uses)?;
+        sweep(&tape, &graph, &calculus, vec![1.0], None, &mut tangents, &mut uses)?;
         let kept: Vec<usize> = (0..graph.len()).filter(|&step| tangents[step].is_some()).collect();
         assert_eq!(kept, [graph.len() - 1]);
         assert!(scratch.is_empty());

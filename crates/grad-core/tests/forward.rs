@@ -1,4 +1,4 @@
-//! Forward mode: plain sweeps.
+//! Forward mode: plain sweeps, and many tangents at once.
 
 #![cfg(feature = "testing")]
 
@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use grad_core::extend::{Op, Primal};
-use grad_core::testing::Reference;
+use grad_core::testing::{Case, Random, Reference, catalogue};
 use grad_core::{Error, ErrorKind, Shape, Tape, TensorLike, Var};
 
 type Tested = Result<(), Error>;
@@ -109,5 +109,35 @@ fn a_plain_sweep_holds_the_tangents_of_one_node_on_its_scratch_tape() -> Tested 
     let y = (0..100).fold(x, |y, _| tape.apply(Scratch(most.clone()), &[y.sin()]));
     tape.forward_with(y, [(x, vec![1.0, 0.0])])?;
     assert_eq!(most.get(), 1);
+    Ok(())
+}
+
+/// How many nodes a batch of `k` random tangents records, for a case of the catalogue.
+fn n_recorded(case: &Case<Reference>, k: usize) -> Result<usize, Error> {
+    let tape = Tape::new();
+    let mut random = Random::new(k as u64);
+    let (mut x, mut pairs) = (Vec::new(), Vec::new());
+    for (shape, data) in &case.inputs {
+        x.push(tape.var(Reference::new(shape, data.clone()).expect("a case")));
+        let sizes: Shape = [k].into_iter().chain(shape.iter().copied()).collect();
+        let t = random.signed_units(sizes.iter().product());
+        let t = tape.constant(Reference::new(&sizes, t).expect("as many"));
+        pairs.push((x[x.len() - 1], t));
+    }
+    let y = (case.apply)(&x);
+    let before = tape.len();
+    let t = tape.jvp_batch(y, &pairs)?;
+    assert_eq!(t.shape()?.split_first().map(|(&n, _)| n), Some(k), "{case}");
+    Ok(tape.len() - before)
+}
+
+#[test]
+fn every_operation_pushes_a_batch_forward_at_once() -> Tested {
+    for case in catalogue::<Reference>().iter().filter(|case| case.differentiable) {
+        let n_nodes = n_recorded(case, 2)?;
+        for k in [0, 1, 7] {
+            assert_eq!(n_recorded(case, k)?, n_nodes, "{case}, {k} tangents");
+        }
+    }
     Ok(())
 }

@@ -401,8 +401,8 @@ fn errors_name_the_transform_and_the_line() {
     assert_error(transform::hvp(|x| x.exp(), x(), x()), &format!("hvp: {one}"));
     let tangent = "expected a cotangent or tangent of shape [2], got [3]";
     let v = || vector(&[1.0, 2.0, 3.0]);
-    assert_error(transform::jvp(|x| x.exp(), x(), v()), &format!("forward_with: {tangent}"));
-    assert_error(transform::hvp(|x| x.exp().sum(), x(), v()), &format!("jvp: {tangent}"));
+    assert_error(transform::jvp(|x| x.exp(), x(), v()), &format!("jvp: {tangent}"));
+    assert_error(transform::hvp(|x| x.exp().sum(), x(), v()), &format!("hvp: {tangent}"));
     assert_error(transform::vhp(|x| x.exp().sum(), x(), v()), &format!("vhp: {tangent}"));
     let pulled = transform::vjp(|x| x.exp(), x()).and_then(|(_, pullback)| pullback.call(v()));
     assert_error(pulled, &format!("vjp: {tangent}"));

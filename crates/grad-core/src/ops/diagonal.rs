@@ -36,6 +36,10 @@ impl<T: TensorLike, const UPPER: bool> Linear<T> for Triangle<UPPER> {
         ct.with(ByTranspose(self.clone()))
     }
 
+    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.with(ByTranspose(self.clone())))
+    }
+
     fn format(&self, x: &[&str]) -> String {
         call(<Self as Linear<T>>::NAME, x, &self.0.to_string())
     }

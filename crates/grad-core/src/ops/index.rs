@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::error::ErrorKind;
-use crate::op::{ByTranspose, Linear, Primal, call};
+use crate::op::{ByTranspose, Linear, Primal, behind, call};
 use crate::shape::{Index, Shape, resized, resolve_axis};
 use crate::tensor::TensorLike;
 use crate::var::Var;
@@ -30,6 +30,11 @@ impl<T: TensorLike> Linear<T> for IndexSelect {
     fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         let (axis, index, size) = (self.axis, self.index.clone(), p.shape(0)[self.axis]);
         ct.with(ByTranspose(IndexAdd { axis, index, size }))
+    }
+
+    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        let (axis, index) = (self.axis + 1, self.index.clone());
+        Some(t.with(ByTranspose(IndexSelect { axis, index })))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -67,6 +72,10 @@ impl<T: TensorLike> Linear<T> for IndexAdd {
         ct.with(ByTranspose(IndexSelect { axis, index }))
     }
 
+    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.with(ByTranspose(IndexAdd { axis: self.axis + 1, ..self.clone() })))
+    }
+
     fn format(&self, x: &[&str]) -> String {
         call("index_add", x, &format!("{}, {:?}, {}", self.axis, self.index, self.size))
     }
@@ -93,6 +102,11 @@ impl<T: TensorLike> Linear<T> for Gather {
     fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         let (axis, index, shape) = (self.axis, self.index.clone(), p.shape(0));
         ct.with(ByTranspose(ScatterAdd { axis, index, shape }))
+    }
+
+    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        let (axis, index) = (self.axis + 1, stacked(t, &self.index)?);
+        Some(t.with(ByTranspose(Gather { axis, index })))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -126,9 +140,22 @@ impl<T: TensorLike> Linear<T> for ScatterAdd {
         ct.with(ByTranspose(Gather { axis, index }))
     }
 
+    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        let (axis, index) = (self.axis + 1, stacked(t, &self.index)?);
+        let shape = behind(t, &self.shape);
+        Some(t.with(ByTranspose(ScatterAdd { axis, index, shape })))
+    }
+
     fn format(&self, x: &[&str]) -> String {
         call("scatter_add", x, &format!("{}, {:?}, {}", self.axis, self.index.data(), self.shape))
     }
+}
+
+/// The same index for each of the tensors that are stacked in `t`.
+fn stacked<T: TensorLike>(t: Var<'_, T>, index: &Index) -> Option<Index> {
+    let shape = behind(t, index.shape());
+    let data = index.data().repeat(*shape.first()?);
+    Index::new(shape, data).ok()
 }
 
 fn in_range(index: &[usize], axis: usize, shape: &Shape) -> Result<(), ErrorKind> {

@@ -1,7 +1,7 @@
 //! Joining tensors along an axis, and splitting them. All linear.
 
 use crate::error::ErrorKind;
-use crate::op::{Op, Primal, call};
+use crate::op::{Op, Primal, behind, call};
 use crate::shape::{Shape, resized, resolve_axis};
 use crate::tape::Tape;
 use crate::tensor::TensorLike;
@@ -71,6 +71,22 @@ impl<T: TensorLike> Op<T> for Concat {
             });
         }
         Some(p.tape().apply(Concat(self.0), &x_dot))
+    }
+
+    fn batched<'t>(
+        &self,
+        p: &Primal<'t, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        let one = tangents.iter().find_map(|&t| t)?;
+        let mut x_dot = Vec::with_capacity(tangents.len());
+        for (arg, tangent) in tangents.iter().enumerate() {
+            x_dot.push(match tangent {
+                Some(tangent) => *tangent,
+                None => p.x(arg).zeros_like().expand(behind(one, &p.shape(arg))),
+            });
+        }
+        Some(p.tape().apply(Concat(self.0 + 1), &x_dot))
     }
 
     fn format(&self, x: &[&str]) -> String {

@@ -4,7 +4,7 @@
 use smallvec::SmallVec;
 
 use crate::error::ErrorKind;
-use crate::op::{ByPartial, ByTranspose, Elementwise, Linear, Op, Primal, call};
+use crate::op::{ByPartial, ByTranspose, Elementwise, Linear, Op, Primal, aligned, behind, call};
 use crate::shape::{Axes, Shape, Slice, list, resized, resolve_axis};
 use crate::tensor::TensorLike;
 use crate::var::Var;
@@ -51,6 +51,11 @@ impl<T: TensorLike> Linear<T> for Expand {
         ct
     }
 
+    // Broadcasting is the sweep's task too.
+    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(aligned(t, self.0.rank()))
+    }
+
     fn format(&self, x: &[&str]) -> String {
         call("expand", x, &self.0.to_string())
     }
@@ -81,6 +86,10 @@ impl<T: TensorLike> Linear<T> for Reshape {
         ct.reshape(p.shape(0))
     }
 
+    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.reshape(behind(t, &self.0)))
+    }
+
     fn format(&self, x: &[&str]) -> String {
         call("reshape", x, &self.0.to_string())
     }
@@ -109,9 +118,20 @@ impl<T: TensorLike> Linear<T> for Permute {
         ct.with(ByTranspose(Permute(inverse)))
     }
 
+    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        let axes = [0].into_iter().chain(self.0.iter().map(|axis| axis + 1));
+        Some(t.with(ByTranspose(Permute(axes.collect()))))
+    }
+
     fn format(&self, x: &[&str]) -> String {
         call("permute", x, &format!("{:?}", self.0))
     }
+}
+
+/// The slices of tensors that are stacked in `t`.
+fn stacked<T: TensorLike>(t: Var<'_, T>, slices: &[Slice]) -> Vec<Slice> {
+    let all = behind(t, &[]).first().map(|&k| Slice::all(k));
+    all.into_iter().chain(slices.iter().copied()).collect()
 }
 
 /// Holds one slice an axis.
@@ -131,6 +151,10 @@ impl<T: TensorLike> Linear<T> for Part {
 
     fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         ct.unslice(p.shape(0), &self.0)
+    }
+
+    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.slice(&stacked(t, &self.0)))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -162,6 +186,10 @@ impl<T: TensorLike> Linear<T> for Whole {
 
     fn transpose<'t>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         ct.slice(&self.1)
+    }
+
+    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.unslice(behind(t, &self.0), &stacked(t, &self.1)))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -222,6 +250,11 @@ impl<T: TensorLike> Op<T> for Pad {
         Some(t.unslice(shape, &slices))
     }
 
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        let (t, (shape, slices)) = (t[0]?, self.frame(&p.shape(0)));
+        Some(t.unslice(behind(t, &shape), &stacked(t, &slices)))
+    }
+
     fn format(&self, x: &[&str]) -> String {
         call("pad", x, &format!("{:?}, {}", self.0, self.1))
     }
@@ -249,6 +282,11 @@ impl<T: TensorLike> Linear<T> for Flip {
         ct.with(ByTranspose(self.clone()))
     }
 
+    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        let axes = self.0.iter().map(|axis| axis + 1).collect();
+        Some(t.with(ByTranspose(Flip(axes))))
+    }
+
     fn format(&self, x: &[&str]) -> String {
         call("flip", x, &format!("{:?}", self.0))
     }
@@ -273,6 +311,10 @@ impl<T: TensorLike> Linear<T> for Roll {
 
     fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         ct.with(ByTranspose(Roll(self.0, p.shape(0)[self.0] - self.1)))
+    }
+
+    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.with(ByTranspose(Roll(self.0 + 1, self.1))))
     }
 
     fn format(&self, x: &[&str]) -> String {

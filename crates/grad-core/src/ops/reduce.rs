@@ -3,9 +3,9 @@
 use smallvec::SmallVec;
 
 use crate::error::ErrorKind;
-use crate::op::{ByTranspose, Linear, Op, Primal, call};
+use crate::op::{ByTranspose, Linear, Op, Primal, behind, call};
 use crate::shape::{Axes, Shape, n_elements};
-use crate::tensor::TensorLike;
+use crate::tensor::{TensorLike, stretched_axes};
 use crate::var::Var;
 
 /// The axes that a reduction runs over, and whether they stay with size 1.
@@ -22,6 +22,12 @@ impl Over {
     /// The same axes, kept with size 1.
     pub(super) fn kept(&self) -> Over {
         Over { axes: self.axes.clone(), keepdim: true }
+    }
+
+    /// The same axes of tensors of this shape that are stacked along a leading axis.
+    pub(super) fn stacked(&self, x: &Shape) -> Over {
+        let axes = self.axes(x.rank()).into_iter().map(|axis| axis + 1).collect();
+        Over { axes: Some(axes), keepdim: self.keepdim }
     }
 
     /// The axes, of a tensor of this rank.
@@ -100,6 +106,10 @@ impl<T: TensorLike> Linear<T> for Sum {
         self.0.beside(ct, &shape).expand(shape)
     }
 
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.sum_over(&self.0.stacked(&p.shape(0))))
+    }
+
     fn format(&self, x: &[&str]) -> String {
         self.0.format("sum", x)
     }
@@ -127,6 +137,10 @@ impl<T: TensorLike> Linear<T> for Mean {
         self.0.beside(share, &shape).expand(shape)
     }
 
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.mean_over(&self.0.stacked(&p.shape(0))))
+    }
+
     fn format(&self, x: &[&str]) -> String {
         self.0.format("mean", x)
     }
@@ -135,6 +149,14 @@ impl<T: TensorLike> Linear<T> for Mean {
 /// The largest element or the smallest.
 #[derive(Clone)]
 struct Extremum<const LARGEST: bool>(Over);
+
+impl<const LARGEST: bool> Extremum<LARGEST> {
+    /// The mean of the tangents of tied elements, over the axes that those have in `t`.
+    fn push<'t, T: TensorLike>(&self, p: &Primal<'t, T>, t: Var<'t, T>, over: &Over) -> Var<'t, T> {
+        let (tied, count) = tied(&self.0, p);
+        tied.mul_or_zero(t).sum_over(over) / count
+    }
+}
 
 impl<T: TensorLike, const LARGEST: bool> Op<T> for Extremum<LARGEST> {
     fn name(&self) -> &'static str {
@@ -157,8 +179,11 @@ impl<T: TensorLike, const LARGEST: bool> Op<T> for Extremum<LARGEST> {
     }
 
     fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        let (tied, count) = tied(&self.0, p);
-        Some(tied.mul_or_zero(t).sum_over(&self.0) / count)
+        Some(self.push(p, t, &self.0))
+    }
+
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        Some(self.push(p, t[0]?, &self.0.stacked(&p.shape(0))))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -246,6 +271,10 @@ impl<T: TensorLike> Op<T> for Norm {
         Some(t.mul_or_zero(self.slope(p)).sum_over(&self.over))
     }
 
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        Some(t[0]?.mul_or_zero(self.slope(p)).sum_over(&self.over.stacked(&p.shape(0))))
+    }
+
     fn format(&self, x: &[&str]) -> String {
         self.over.format_with("norm", x, &self.p.to_string())
     }
@@ -274,6 +303,12 @@ impl<T: TensorLike> Linear<T> for SumTo {
 
     fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         ct.expand(p.shape(0))
+    }
+
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        let axes = stretched_axes(&self.0, &p.shape(0));
+        let axes: Vec<isize> = axes.into_iter().map(|axis| axis as isize + 1).collect();
+        Some(t.sum_axes(&axes[..]).reshape(behind(t, &self.0)))
     }
 
     fn format(&self, x: &[&str]) -> String {

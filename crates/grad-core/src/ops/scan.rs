@@ -35,6 +35,10 @@ impl<T: TensorLike> Linear<T> for CumSum {
         ct.with(ByTranspose(CumSum { axis: self.axis, reverse: !self.reverse }))
     }
 
+    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.with(ByTranspose(CumSum { axis: self.axis + 1, reverse: self.reverse })))
+    }
+
     fn format(&self, x: &[&str]) -> String {
         let name = if self.reverse { "reverse_cumsum" } else { "cumsum" };
         call(name, x, &self.axis.to_string())

@@ -36,6 +36,11 @@ impl<T: TensorLike> Op<T> for LogSumExp {
         Some((t * p.x(0).with(Softmax(self.0.kept()))).sum_over(&self.0))
     }
 
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        let softmax = p.x(0).with(Softmax(self.0.kept()));
+        Some((t[0]? * softmax).sum_over(&self.0.stacked(&p.shape(0))))
+    }
+
     fn format(&self, x: &[&str]) -> String {
         self.0.format("logsumexp", x)
     }
@@ -46,10 +51,16 @@ impl<T: TensorLike> Op<T> for LogSumExp {
 struct Softmax(Over);
 
 impl Softmax {
-    /// The Jacobian diag(y) − y yᵀ, which is symmetric, times c.
-    fn jacobian<'t, T: TensorLike>(&self, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    /// The Jacobian diag(y) − y yᵀ, which is symmetric, times c, with sums over the axes that y has
+    /// in c.
+    fn jacobian<'t, T: TensorLike>(
+        &self,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+        over: &Over,
+    ) -> Var<'t, T> {
         let y = p.y();
-        y * (c - (y * c).sum_over(&self.0))
+        y * (c - (y * c).sum_over(over))
     }
 }
 
@@ -74,11 +85,15 @@ impl<T: TensorLike> Op<T> for Softmax {
     }
 
     fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        self.jacobian(p, ct)
+        self.jacobian(p, ct, &self.0)
     }
 
     fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(self.jacobian(p, t))
+        Some(self.jacobian(p, t, &self.0))
+    }
+
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        Some(self.jacobian(p, t[0]?, &self.0.stacked(&p.shape(0))))
     }
 
     fn keeps_shape(&self, n: usize) -> bool {
@@ -113,6 +128,11 @@ impl<T: TensorLike> Op<T> for LogSoftmax {
 
     fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         Some(t - (p.y().exp() * t).sum_keepdim(self.0 as isize))
+    }
+
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        let t = t[0]?;
+        Some(t - (p.y().exp() * t).sum_keepdim(self.0 as isize + 1))
     }
 
     fn keeps_shape(&self, n: usize) -> bool {

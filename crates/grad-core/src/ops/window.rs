@@ -29,6 +29,10 @@ impl<T: TensorLike> Linear<T> for Unfold {
         ct.with(ByTranspose(Fold { axis, window, n }))
     }
 
+    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.with(ByTranspose(Unfold { axis: self.axis + 1, window: self.window })))
+    }
+
     fn format(&self, x: &[&str]) -> String {
         call("unfold", x, &format!("{}, {}", self.axis, self.window))
     }
@@ -64,6 +68,10 @@ impl<T: TensorLike> Linear<T> for Fold {
 
     fn transpose<'t>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         ct.with(ByTranspose(Unfold { axis: self.axis, window: self.window }))
+    }
+
+    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.with(ByTranspose(Fold { axis: self.axis + 1, ..self.clone() })))
     }
 
     fn format(&self, x: &[&str]) -> String {

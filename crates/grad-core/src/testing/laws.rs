@@ -36,6 +36,8 @@ pub fn laws<T: TensorLike>() -> Vec<(&'static str, Law<T>)> {
         ("vjp_is_linear_in_the_cotangent", vjp_is_linear_in_the_cotangent),
         ("plain_gradient_equals_recorded_gradient", plain_gradient_equals_recorded_gradient),
         ("derived_jvp_equals_the_formula", derived_jvp_equals_the_formula),
+        ("plain_tangent_equals_recorded_tangent", plain_tangent_equals_recorded_tangent),
+        ("tangents_at_once_equal_one_by_one", tangents_at_once_equal_one_by_one),
         ("names_change_no_number", names_change_no_number),
     ]
 }
@@ -244,11 +246,7 @@ pub fn plain_gradient_equals_recorded_gradient<T: TensorLike>(
     }
     let recorded = [tape.vjp(y, tape.constant(c), &x)?, tape.grads(scalar, &x)?];
     for (plain, recorded) in plain.iter().flatten().zip(recorded.iter().flatten()) {
-        let recorded = recorded.value()?;
-        if plain.shape() != recorded.shape() || bits(plain)? != bits(&recorded)? {
-            let (plain, recorded) = (describe(&twin(plain)?), describe(&twin(&recorded)?));
-            return Err(Failure::new(format!("plain {plain}, recorded {recorded}")));
-        }
+        same_bits(plain, &recorded.value()?)?;
     }
     Ok(())
 }
@@ -270,6 +268,63 @@ pub fn derived_jvp_equals_the_formula<T: TensorLike>(case: &Case<T>, model: &T) 
         let scale = reverse(case.oracle, &at.oracle, &at.u_oracle[..order])?.magnitude;
         agree(got, wanted, rounding(model.dtype(), order), scale)
     })
+}
+
+/// `forward_with` and `forward_batch` give the bits of `jvp` and `jvp_batch`, and leave nodes, values
+/// and trace as they were.
+///
+/// # Errors
+/// If the law fails.
+pub fn plain_tangent_equals_recorded_tangent<T: TensorLike>(case: &Case<T>, model: &T) -> Verdict {
+    let Some(at) = Setup::new(case, model, 0)? else { return Ok(()) };
+    let Some(stacks) = at.stacked(model)? else { return Ok(()) };
+    let tape = Tape::new();
+    let x = vars(&tape, &at.x);
+    let y = (case.apply)(&x).sin();
+    let before = (tape.len(), tape.trace().to_string(), bits(&y.value()?)?);
+    let tangents = |t: &[T]| x.iter().copied().zip(t.to_vec()).collect::<Vec<_>>();
+    let one = tape.forward_with(y, tangents(&at.u[0]))?;
+    let all = tape.forward_batch(y, tangents(&stacks))?;
+    if before != (tape.len(), tape.trace().to_string(), bits(&y.value()?)?) {
+        return Err(Failure::new("a plain sweep changed the tape"));
+    }
+    let recorded = [
+        tape.jvp(y, pairs(&x, &constants(&tape, &at.u[0])))?,
+        tape.jvp_batch(y, pairs(&x, &constants(&tape, &stacks)))?,
+    ];
+    for (plain, recorded) in [one, all].iter().zip(recorded) {
+        same_bits(plain, &recorded.value()?)?;
+    }
+    Ok(())
+}
+
+/// k tangents that are stacked give what they give one by one, and its gradient.
+///
+/// # Errors
+/// If the law fails.
+pub fn tangents_at_once_equal_one_by_one<T: TensorLike>(case: &Case<T>, model: &T) -> Verdict {
+    let Some(at) = Setup::new(case, model, 0)? else { return Ok(()) };
+    let Some(stacks) = at.stacked(model)? else { return Ok(()) };
+    let tape = Tape::new();
+    let x = vars(&tape, &at.x);
+    let y = (case.apply)(&x).sin();
+    let all = tape.jvp_batch(y, pairs(&x, &constants(&tape, &stacks)))?;
+    let (mut data, mut gradients) = (Vec::new(), Vec::new());
+    for u in &at.u {
+        let one = tape.jvp(y, pairs(&x, &constants(&tape, u)))?;
+        data.extend(one.to_host()?);
+        gradients.push(tape.backward(one.sin().sum(), &x)?);
+    }
+    near(&all.value()?, &pair(model, &stack_of(&y.value()?), &data)?.1, model.dtype())?;
+    // The gradients of a sum over the stack are the sums of theirs.
+    for (arg, got) in tape.backward(all.sin().sum(), &x)?.iter().enumerate() {
+        let mut wanted = twin(&gradients[0][arg])?;
+        for gradient in &gradients[1..] {
+            wanted = wanted.add(&twin(&gradient[arg])?)?;
+        }
+        near(got, &wanted, model.dtype())?;
+    }
+    Ok(())
 }
 
 /// A tape on which every node has the same name computes the same bits.
@@ -377,6 +432,24 @@ impl<T: TensorLike> Setup<T> {
         }
         Ok(Some(Setup { x, oracle, u, u_oracle }))
     }
+
+    /// For each input, its directions along a leading axis; `None` on a backend of scalars.
+    fn stacked(&self, model: &T) -> Result<Option<Vec<T>>, Failure> {
+        if model.full(&[ORDERS], 0.0).is_err() {
+            return Ok(None);
+        }
+        let stack = |arg: usize| {
+            let data: Vec<f64> =
+                self.u_oracle.iter().flat_map(|u| u[arg].data().to_vec()).collect();
+            Ok(pair(model, &stack_of(&self.oracle[arg]), &data)?.0)
+        };
+        (0..self.x.len()).map(stack).collect::<Result<_, _>>().map(Some)
+    }
+}
+
+/// The shape of as many tensors like `x` as there are directions, along a leading axis.
+fn stack_of(x: &impl TensorLike) -> Shape {
+    [ORDERS].into_iter().chain(x.shape().iter().copied()).collect()
 }
 
 /// Checks a case in some directions at each order that the dtype has digits for.
@@ -409,6 +482,10 @@ fn random_like<T: TensorLike>(model: &T, shape: &Shape, random: &mut Random) -> 
 
 fn vars<'t, T: TensorLike>(tape: &'t Tape<T>, x: &[T]) -> Vec<Var<'t, T>> {
     x.iter().map(|x| tape.var(x.clone())).collect()
+}
+
+fn constants<'t, T: TensorLike>(tape: &'t Tape<T>, x: &[T]) -> Vec<Var<'t, T>> {
+    x.iter().map(|x| tape.constant(x.clone())).collect()
 }
 
 fn pairs<'t, T: TensorLike>(x: &[Var<'t, T>], t: &[Var<'t, T>]) -> Vec<(Var<'t, T>, Var<'t, T>)> {
@@ -494,6 +571,15 @@ fn dot<T: TensorLike>(x: Var<'_, T>, y: Var<'_, T>) -> Result<(f64, f64), Error>
 fn bits<T: TensorLike>(x: &T) -> Result<Vec<u64>, Failure> {
     let canonical = |x: &f64| if x.is_nan() { f64::NAN.to_bits() } else { x.to_bits() };
     Ok(twin(x)?.data().iter().map(canonical).collect())
+}
+
+/// Fails unless two tensors, one of a plain sweep and one of a recorded one, are the same.
+fn same_bits<T: TensorLike>(plain: &T, recorded: &T) -> Verdict {
+    if plain.shape() == recorded.shape() && bits(plain)? == bits(recorded)? {
+        return Ok(());
+    }
+    let (plain, recorded) = (describe(&twin(plain)?), describe(&twin(recorded)?));
+    Err(Failure::new(format!("plain {plain}, recorded {recorded}")))
 }
 
 /// What differences may be wrong by; see the tolerances of the module.

@@ -108,8 +108,8 @@ where
 {
     let at = Recording::new("jacfwd", f, x)?;
     let mut jacobian = Vec::new();
-    for leaf in 0..at.x().len() {
-        jacobian.push(at.columns(at.y(), leaf)?);
+    for x in at.x() {
+        jacobian.push(at.columns(at.y(), x)?);
     }
     at.leave_all(jacobian)
 }

@@ -1,9 +1,13 @@
 //! A function recorded at a point: what every transform begins with.
 
+use std::ops::Range;
+
 use crate::error::{Error, ErrorKind};
 use crate::pullback::error_here;
+use crate::pushforward::Count;
 use crate::shape::Shape;
 use crate::tape::{NodeId, Tape};
+use crate::tensor::TensorLike;
 use crate::transform::face::{Call, Leaf, in_form, leaves};
 use crate::transform::params::{Like, Params};
 use crate::var::Var;
@@ -18,6 +22,9 @@ pub(super) struct Recording<P: Params<Leaf: Leaf>> {
     x: Vec<NodeId>,
     y: NodeId,
 }
+
+/// Columns of a Jacobian are pushed forward in batches of about so many elements.
+const BATCH_ELEMENTS: usize = 1 << 17;
 
 type TensorOf<P> = <<P as Params>::Leaf as Leaf>::Tensor;
 type Handle<'h, P> = Var<'h, TensorOf<P>>;
@@ -100,26 +107,28 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         y: Handle<'h, P>,
         tangents: &[Handle<'h, P>],
     ) -> Result<Handle<'h, P>, Error> {
-        let pairs: Vec<_> = self.x().into_iter().zip(tangents.iter().copied()).collect();
-        self.push_along(y, &pairs)
+        self.push_along(y, &self.x(), tangents, Count::One)
     }
 
-    /// The tangent of an output for tangents of some of the leaves.
+    /// The tangent of an output, or a batch of them, for those of some of the leaves.
     #[track_caller]
     fn push_along<'h>(
         &'h self,
         y: Handle<'h, P>,
-        pairs: &[(Handle<'h, P>, Handle<'h, P>)],
+        x: &[Handle<'h, P>],
+        tangents: &[Handle<'h, P>],
+        count: Count,
     ) -> Result<Handle<'h, P>, Error> {
         let tape = self.tape();
         if P::Leaf::RECORDS {
-            return tape.jvp(y, pairs);
+            return tape.push_recorded(self.op, y, x, tangents.to_vec(), count);
         }
-        let mut plain = Vec::with_capacity(pairs.len());
-        for &(x, t) in pairs {
-            plain.push((x, t.value()?));
+        let mut plain = Vec::with_capacity(tangents.len());
+        for t in tangents {
+            plain.push(t.value()?);
         }
-        Ok(tape.constant_value(tape.forward_with(y, plain)?))
+        let y_dot = tape.constant_value(tape.push_plain(self.op, y, x, plain, count)?);
+        y_dot.ok().map(|()| y_dot)
     }
 
     /// The gradient of `f`, recorded on either face.
@@ -131,8 +140,8 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
     /// `H v`, for a vector of each leaf.
     #[track_caller]
     pub(super) fn hvp<'h>(&'h self, v: &[Handle<'h, P>]) -> Result<Vec<Handle<'h, P>>, Error> {
-        let pairs: Vec<_> = self.x().into_iter().zip(v.iter().copied()).collect();
-        let slope = self.tape().jvp(self.y(), pairs)?;
+        let slope =
+            self.tape().push_recorded(self.op, self.y(), &self.x(), v.to_vec(), Count::One)?;
         self.pull(slope, None)
     }
 
@@ -142,23 +151,27 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
     pub(super) fn columns<'h>(
         &'h self,
         y: Handle<'h, P>,
-        leaf: usize,
+        x: Handle<'h, P>,
     ) -> Result<Handle<'h, P>, Error> {
-        let x = self.x()[leaf];
         let (y_shape, x_shape) = (y.shape()?, x.shape()?);
-        let n = x_shape.n_elements().unwrap_or(0);
-        let mut columns = Vec::with_capacity(n);
-        for column in 0..n {
-            let t = self.unit(x, column)?;
-            columns.push(self.push_along(y, &[(x, t)])?);
-        }
+        let (m, n) = (y_shape.n_elements().unwrap_or(0), x_shape.n_elements().unwrap_or(0));
         let shape = Shape::from([&y_shape[..], &x_shape[..]].concat());
-        let jacobian = match columns[..] {
+        if n == 1 {
+            let y_dot = self.push_along(y, &[x], &[x.ones_like()], Count::One)?;
+            return defined(y_dot.reshape(shape));
+        }
+        // So many at once that a batch of any value is not much larger than a batch of 16.
+        let at_once = (BATCH_ELEMENTS / m.max(n).max(1)).max(16);
+        let mut columns = Vec::with_capacity(n.div_ceil(at_once));
+        for first in (0..n).step_by(at_once) {
+            let units = self.units(x, first..n.min(first + at_once))?;
+            columns.push(self.push_along(y, &[x], &[units], Count::Batch)?);
+        }
+        defined(match columns[..] {
             [] => x.new_constant(shape, &[]),
-            [one] => one.reshape(shape),
-            _ => self.tape().stack(&columns, y_shape.len() as isize).reshape(shape),
-        };
-        jacobian.ok().map(|()| jacobian)
+            [all] => all.reshape([n, m]).transpose(0, 1).reshape(shape),
+            _ => self.tape().concat(&columns, 0).reshape([n, m]).transpose(0, 1).reshape(shape),
+        })
     }
 
     /// Cotangents of a leaf, one for each element of `y`, as a Jacobian of shape
@@ -171,22 +184,41 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         x: Handle<'h, P>,
     ) -> Result<Handle<'h, P>, Error> {
         let shape = Shape::from([&y.shape()?[..], &x.shape()?[..]].concat());
-        let jacobian = match *rows {
+        defined(match *rows {
             [] => x.new_constant(shape, &[]),
             [one] => one.reshape(shape),
             _ => self.tape().stack(rows, 0).reshape(shape),
-        };
-        jacobian.ok().map(|()| jacobian)
+        })
     }
 
     /// A tensor like `x` that is 1 at one place and 0 elsewhere.
     #[track_caller]
-    pub(super) fn unit<'h>(&'h self, x: Handle<'h, P>, at: usize) -> Result<Handle<'h, P>, Error> {
+    pub(super) fn unit<'h>(
+        &'h self,
+        x: Handle<'h, P>,
+        element: usize,
+    ) -> Result<Handle<'h, P>, Error> {
         let shape = x.shape()?;
         let mut data = vec![0.0; shape.n_elements().unwrap_or(0)];
-        data[at] = 1.0;
-        let unit = x.new_constant(shape, &data);
-        unit.ok().map(|()| unit)
+        data[element] = 1.0;
+        defined(x.new_constant(shape, &data))
+    }
+
+    /// For each of some elements of `x` a tensor that is 1 there and 0 elsewhere, stacked.
+    #[track_caller]
+    fn units<'h>(
+        &'h self,
+        x: Handle<'h, P>,
+        elements: Range<usize>,
+    ) -> Result<Handle<'h, P>, Error> {
+        let shape = x.shape()?;
+        let n = shape.n_elements().unwrap_or(0);
+        let stacked = Shape::from([&[elements.len()], &shape[..]].concat());
+        let mut data = vec![0.0; elements.len() * n];
+        for (row, element) in elements.enumerate() {
+            data[row * n + element] = 1.0;
+        }
+        defined(x.new_constant(stacked, &data))
     }
 
     /// Refuses a cotangent or tangent of `x` of another shape or dtype.
@@ -221,4 +253,9 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
     pub(super) fn blocks(&self, rows: Vec<Like<P>>) -> Result<P::With<Like<P>>, Error> {
         in_form(&self.form, rows, |_| self.form.map(&mut P::Leaf::clone))
     }
+}
+
+/// The handle, unless it is void.
+fn defined<T: TensorLike>(x: Var<'_, T>) -> Result<Var<'_, T>, Error> {
+    x.ok().map(|()| x)
 }

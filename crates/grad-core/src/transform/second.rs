@@ -32,8 +32,8 @@ where
     let mut rows = Vec::with_capacity(gradient.len());
     for &row in &gradient {
         let mut blocks = Vec::with_capacity(gradient.len());
-        for leaf in 0..gradient.len() {
-            blocks.push(at.columns(row, leaf)?);
+        for x in at.x() {
+            blocks.push(at.columns(row, x)?);
         }
         rows.push(at.leave_all(blocks)?);
     }

@@ -2,7 +2,7 @@
 
 use super::{pattern, same_square, square};
 use crate::error::ErrorKind;
-use crate::op::{Op, Primal};
+use crate::op::{Op, Primal, behind};
 use crate::shape::{Shape, Slice};
 use crate::tensor::TensorLike;
 use crate::var::Var;
@@ -32,11 +32,19 @@ impl<T: TensorLike> Op<T> for Slogdet {
     }
 
     fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        let ln_dot = (p.x(0).inv().mt() * t).sum_axes([-2, -1]);
-        let shape = p.y_shape();
-        let column: Shape = shape.iter().rev().skip(1).rev().copied().chain([1]).collect();
-        Some(part(ln_dot.reshape(column), &shape, shape.rank() - 1, 1))
+        Some(ln_only(p, t, &p.y_shape()))
     }
+
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        Some(ln_only(p, t[0]?, &behind(t[0]?, &p.y_shape())))
+    }
+}
+
+/// The tangent of sign and logarithm, which is that of the logarithm alone, in its place in `shape`.
+#[track_caller]
+fn ln_only<'t, T: TensorLike>(p: &Primal<'t, T>, t: Var<'t, T>, shape: &Shape) -> Var<'t, T> {
+    let (ln_dot, axis) = ((p.x(0).inv().mt() * t).sum_axes([-2, -1]), shape.rank() - 1);
+    part(ln_dot.reshape(shape.keeping(&[axis])), shape, axis, 1)
 }
 
 /// The two parts of what `Slogdet` packs.
@@ -90,6 +98,10 @@ impl<T: TensorLike> Op<T> for Cholesky {
         let left = l.triangular_solve(t, false);
         Some(l.matmul(half_triangle(l.triangular_solve(left.mt(), false).mt())))
     }
+
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        Op::<T>::jvp(self, 0, p, t[0]?)
+    }
 }
 
 /// Φ: the lower triangle with half of the diagonal, and zeros above.
@@ -123,13 +135,22 @@ impl<T: TensorLike> Op<T> for Eigh {
     }
 
     fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        let (w, v) = values_and_vectors(p.y());
-        let moved = t.matmul(v);
-        let turned = v.mt().matmul(moved).mul_or_zero(inverse_gaps(w));
-        let (shape, axis) = (p.y_shape(), p.y_shape().rank() - 2);
-        let w_dot = part((v * moved).sum_keepdim(-2), &shape, axis, 0);
-        Some(w_dot + part(v.matmul(turned), &shape, axis, 1))
+        Some(pushed(p, t, &p.y_shape()))
     }
+
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        Some(pushed(p, t[0]?, &behind(t[0]?, &p.y_shape())))
+    }
+}
+
+/// The tangent of values and vectors, packed in `shape`.
+#[track_caller]
+fn pushed<'t, T: TensorLike>(p: &Primal<'t, T>, t: Var<'t, T>, shape: &Shape) -> Var<'t, T> {
+    let ((w, v), axis) = (values_and_vectors(p.y()), shape.rank() - 2);
+    let moved = t.matmul(v);
+    let turned = v.mt().matmul(moved).mul_or_zero(inverse_gaps(w));
+    let w_dot = part((v * moved).sum_keepdim(-2), shape, axis, 0);
+    w_dot + part(v.matmul(turned), shape, axis, 1)
 }
 
 /// The two parts of what `Eigh` packs: a row `[.., 1, n]`, and `[.., n, n]`.

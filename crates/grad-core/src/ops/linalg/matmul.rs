@@ -1,7 +1,7 @@
 //! The matrix product.
 
 use crate::error::ErrorKind;
-use crate::op::{Op, Primal};
+use crate::op::{Op, Primal, aligned};
 use crate::shape::Shape;
 use crate::tensor::TensorLike;
 use crate::var::Var;
@@ -41,6 +41,19 @@ impl<T: TensorLike> Op<T> for Matmul {
 
     fn jvp<'t>(&self, arg: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         Some(if arg == 0 { t.matmul(p.x(1)) } else { p.x(0).matmul(t) })
+    }
+
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        let rank = p.y_shape().rank();
+        match *t {
+            [Some(a_dot), None] => Some(aligned(a_dot, rank).matmul(p.x(1))),
+            [None, Some(b_dot)] => Some(p.x(0).matmul(aligned(b_dot, rank))),
+            [Some(a_dot), Some(b_dot)] => {
+                let of_a = aligned(a_dot, rank).matmul(p.x(1));
+                Some(of_a + p.x(0).matmul(aligned(b_dot, rank)))
+            }
+            _ => None,
+        }
     }
 }
 

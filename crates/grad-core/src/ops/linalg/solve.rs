@@ -47,6 +47,11 @@ impl<T: TensorLike> Op<T> for Solve {
     fn pushforward<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
         Some(p.x(0).solve(right_side(t, p.y(), |a_dot| a_dot)?))
     }
+
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        let right_side = right_side(t, p.y(), |a_dot| a_dot)?;
+        Some(side_by_side(right_side, |columns| p.x(0).solve(columns)))
+    }
 }
 
 /// Of matrices with equal batch axes, where A is a triangle and its other elements do not count.
@@ -92,6 +97,12 @@ impl<T: TensorLike> Op<T> for TriangularSolve {
         Some(p.x(0).triangular_solve(right_side, self.upper))
     }
 
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        let right_side = right_side(t, p.y(), |a_dot| self.part(a_dot))?;
+        let solve = |columns| p.x(0).triangular_solve(columns, self.upper);
+        Some(side_by_side(right_side, solve))
+    }
+
     fn format(&self, x: &[&str]) -> String {
         crate::op::call("triangular_solve", x, if self.upper { "upper" } else { "lower" })
     }
@@ -116,6 +127,22 @@ fn right_side<'t, T: TensorLike>(
         [None, Some(b_dot)] => Some(b_dot),
         _ => None,
     }
+}
+
+/// Solves for right sides that are stacked, `[k, .., n, m]`, as columns of one, `[.., n, k m]`: so
+/// that a matrix is factored once.
+fn side_by_side<'t, T: TensorLike>(
+    right_side: Var<'t, T>,
+    solve: impl Fn(Var<'t, T>) -> Var<'t, T>,
+) -> Var<'t, T> {
+    let Ok(shape) = right_side.shape() else { return right_side };
+    let [k, batch @ .., n, m] = &shape[..] else { return right_side };
+    let (rows, last) = (shape.rank() as isize - 2, shape.rank() as isize - 1);
+    let sides = |columns: &[usize]| [batch, &[*n], columns].concat();
+    let there: Vec<isize> = (1..last).chain([0, last]).collect();
+    let back: Vec<isize> = [rows].into_iter().chain(0..rows).chain([last]).collect();
+    let x = solve(right_side.permute(&there[..]).reshape(sides(&[k * m])));
+    x.reshape(sides(&[*k, *m])).permute(&back[..])
 }
 
 /// The shape rule of linear systems: `[.., n, n]`, `[.., n, k]` → `[.., n, k]`.
@@ -152,6 +179,10 @@ impl<T: TensorLike> Op<T> for Inv {
 
     fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         Some(-p.y().matmul(t).matmul(p.y()))
+    }
+
+    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+        Op::<T>::jvp(self, 0, p, t[0]?)
     }
 }
 
