@@ -70,6 +70,7 @@ mod tensor;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;
+pub mod transform;
 mod var;
 pub mod view;
 
