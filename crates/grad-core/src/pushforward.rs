@@ -5,8 +5,8 @@ use smallvec::SmallVec;
 use crate::error::{Error, ErrorKind};
 use crate::op::{OpRef, Primal};
 use crate::pullback::here;
-use crate::subgraph::Targets;
-use crate::tape::Tape;
+use crate::subgraph::{Subgraph, Targets};
+use crate::tape::{NodeId, Tape};
 use crate::tensor::TensorLike;
 use crate::var::Var;
 use crate::view::{Mode, Sweep};
@@ -40,9 +40,29 @@ impl<T: TensorLike> Tape<T> {
             self.check_cotangent("jvp", x, &self.value(t.id))?;
         }
         let start = self.len();
-        let graph = self.plan(y.id, Targets::These(&targets));
-        let mut tangents: Vec<Option<Var<'t, T>>> = vec![None; graph.len()];
-        for (step, &seed) in graph.targets.iter().zip(&seeds) {
+        let (graph, tangents) = self.push_forward(y, &targets, &seeds)?;
+        let both = tangents.iter().enumerate();
+        let derivatives = both.filter_map(|(step, t)| Some((graph.node(step), (*t)?.id))).collect();
+        self.recycle(graph);
+        let nodes = start..self.len();
+        self.push_sweep(Sweep { mode: Mode::Forward, y: y.id, nodes, derivatives });
+        let y_dot = match tangents.last() {
+            Some(&Some(y_dot)) => y_dot,
+            _ => y.zeros_like(),
+        };
+        y_dot.ok().map(|()| y_dot)
+    }
+
+    /// The sweep: the tangents at the steps of the subgraph between `targets` and `y`.
+    fn push_forward<'t>(
+        &'t self,
+        y: Var<'t, T>,
+        targets: &[NodeId],
+        seeds: &[Var<'t, T>],
+    ) -> Result<(Subgraph, Tangents<'t, T>), Error> {
+        let graph = self.plan(y.id, Targets::These(targets));
+        let mut tangents: Tangents<'t, T> = vec![None; graph.len()];
+        for (step, &seed) in graph.targets.iter().zip(seeds) {
             if let Some(step) = *step {
                 // An input that is given twice, or that depends on another, moves by the sum.
                 tangents[step] = Some(match tangents[step] {
@@ -51,7 +71,6 @@ impl<T: TensorLike> Tape<T> {
                 });
             }
         }
-        let mut derivatives = Vec::with_capacity(graph.len());
         let lines = self.lines();
         for at in 0..graph.len() {
             let node = graph.node(at);
@@ -68,18 +87,24 @@ impl<T: TensorLike> Tape<T> {
                         .map_err(|error| error.in_sweep(Mode::Forward, op.name()))?;
                 }
             }
-            derivatives.extend(tangents[at].map(|t| (node, t.id)));
         }
-        drop(lines);
-        self.recycle(graph);
-        let nodes = start..self.len();
-        self.push_sweep(Sweep { mode: Mode::Forward, y: y.id, nodes, derivatives });
-        let y_dot = match tangents.pop() {
-            Some(Some(y_dot)) => y_dot,
-            _ => y.zeros_like(),
-        };
-        y_dot.ok().map(|()| y_dot)
+        Ok((graph, tangents))
     }
+}
+
+/// The tangent at each step of a sweep, `None` for zero.
+type Tangents<'t, T> = Vec<Option<Var<'t, T>>>;
+
+/// `J t` of `y` for tangents of nodes, recorded but not listed in the trace as a sweep of its own,
+/// of handles that are not void; `None` stands for zero.
+pub(crate) fn jvp_unlisted<'t, T: TensorLike>(
+    y: Var<'t, T>,
+    wrt: &[NodeId],
+    tangents: &[Var<'t, T>],
+) -> Result<Option<Var<'t, T>>, Error> {
+    let (graph, tangents) = y.tape.push_forward(y, wrt, tangents)?;
+    y.tape.recycle(graph);
+    Ok(tangents.last().copied().flatten())
 }
 
 /// The tangent of one node: what the rule gives, and its own where it is an input itself.

@@ -1,5 +1,9 @@
 //! What one does with derivatives, a call each.
 
+mod checkpoint;
+mod function;
 mod params;
 
+pub use checkpoint::checkpoint;
+pub use function::{Form, Handles, Inputs};
 pub use params::{Bare, Params, WithTape};
