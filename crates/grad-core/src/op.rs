@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::shape::Shape;
 use crate::tape::{NodeId, Tape};
 use crate::tensor::TensorLike;
@@ -124,12 +124,21 @@ pub trait Op<T: TensorLike> {
     fn format(&self, x: &[&str]) -> String {
         call(self.name(), x, "")
     }
+
+    /// The value, with an error of its own, of an operation that is a function of the user's: only
+    /// running it tells the shape, so that it is run in place of [`shape`](Op::shape) and
+    /// [`forward`](Op::forward). For the transforms of this crate.
+    #[doc(hidden)]
+    fn run(&self, x: &[Var<'_, T>]) -> Option<Result<T, Error>> {
+        let _ = x;
+        None
+    }
 }
 
 /// `J ẋ` from `ȳ ↦ Jᵀ ȳ` alone: that map is linear, and its transpose is J.
 ///
 /// Source: J. Townsend, "A new trick for calculating Jacobian vector products" (2017).
-fn pull_back_the_pullback<'t, T: TensorLike>(
+pub(crate) fn pull_back_the_pullback<'t, T: TensorLike>(
     op: &(impl Op<T> + ?Sized),
     p: &Primal<'t, T>,
     tangents: &[Option<Var<'t, T>>],
@@ -268,6 +277,12 @@ impl<'t, T: TensorLike> Primal<'t, T> {
     #[inline]
     pub(crate) fn y_has_shape(&self, shape: &[usize]) -> bool {
         self.home.has_shape(self.node, shape)
+    }
+
+    /// True if argument `arg` is tracked where the node is.
+    pub(crate) fn is_tracked(&self, arg: usize) -> bool {
+        let input = self.home.input(self.node, arg);
+        input.is_ok_and(|id| Var { tape: self.home, id }.is_tracked())
     }
 
     /// The tape that the rule records on.

@@ -307,18 +307,27 @@ pub(crate) fn vjp_unlisted<'t, T: TensorLike>(
     if let Some(void) = [y, ct, x].into_iter().find(|x| x.is_void()) {
         return void;
     }
-    match y.tape.sweep_recorded(y, ct, Targets::These(&[x.id])) {
-        Ok((graph, cts)) => {
-            let x_bar = graph.targets[0].and_then(|step| cts[step]);
-            y.tape.recycle(graph);
-            x_bar.unwrap_or_else(|| x.zeros_like())
-        }
+    match vjps_unlisted(y, ct, &[x.id]) {
+        Ok(x_bar) => x_bar[0].unwrap_or_else(|| x.zeros_like()),
         Err(error) => y.tape.void_error(error),
     }
 }
 
-/// The subgraph of a sweep and the cotangent at each of its steps.
-type Swept<C> = (Subgraph, Vec<Option<C>>);
+/// [`vjp_unlisted`] with respect to several nodes, in one sweep, of handles that are not void; `None`
+/// stands for zero.
+pub(crate) fn vjps_unlisted<'t, T: TensorLike>(
+    y: Var<'t, T>,
+    ct: Var<'t, T>,
+    wrt: &[NodeId],
+) -> Result<Vec<Option<Var<'t, T>>>, Error> {
+    let (graph, cts) = y.tape.sweep_recorded(y, ct, Targets::These(wrt))?;
+    let x_bar = graph.targets.iter().map(|step| step.and_then(|step| cts[step])).collect();
+    y.tape.recycle(graph);
+    Ok(x_bar)
+}
+
+/// The subgraph of a sweep and the derivative at each of its steps.
+pub(crate) type Swept<C> = (Subgraph, Vec<Option<C>>);
 
 /// The reverse sweep: fills in `cts`, the cotangents at the steps of `graph`.
 fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(

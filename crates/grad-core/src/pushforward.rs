@@ -6,10 +6,10 @@
 use crate::calculus::{Calculus, Plain, Recorded, here};
 use crate::error::{Error, ErrorKind};
 use crate::op::{Op, OpRef, Primal};
-use crate::pullback::error_here;
+use crate::pullback::{Swept, error_here};
 use crate::shape::Shape;
 use crate::subgraph::{Subgraph, Targets};
-use crate::tape::Tape;
+use crate::tape::{NodeId, Tape};
 use crate::tensor::TensorLike;
 use crate::var::Var;
 use crate::view::{Mode, Sweep};
@@ -141,10 +141,7 @@ impl<T: TensorLike> Tape<T> {
         let k = self.check_tangents(name, x, &values, count)?;
         let shape = self.y_dot_shape(name, y, k)?;
         let start = self.len();
-        let graph = self.plan(y.id, Targets::These(&targets));
-        let mut tangents = vec![None; graph.len()];
-        let calculus = Recorded { tape: self };
-        sweep(self, &graph, &calculus, t, k, &mut tangents, &mut Vec::new())?;
+        let (graph, mut tangents) = self.sweep_forward(y, &targets, t, k)?;
         let both = tangents.iter().enumerate();
         let derivatives = both.filter_map(|(step, t)| Some((graph.node(step), (*t)?.id))).collect();
         self.recycle(graph);
@@ -155,6 +152,21 @@ impl<T: TensorLike> Tape<T> {
             None => self.full(y, &shape, 0.0),
         };
         y_dot.ok().map(|()| y_dot)
+    }
+
+    #[track_caller]
+    fn sweep_forward<'t>(
+        &'t self,
+        y: Var<'t, T>,
+        targets: &[NodeId],
+        t: Vec<Var<'t, T>>,
+        k: Option<usize>,
+    ) -> Result<Swept<Var<'t, T>>, Error> {
+        let graph = self.plan(y.id, Targets::These(targets));
+        let mut tangents = vec![None; graph.len()];
+        let calculus = Recorded { tape: self };
+        sweep(self, &graph, &calculus, t, k, &mut tangents, &mut Vec::new())?;
+        Ok((graph, tangents))
     }
 
     /// [`Tape::push_recorded`] as a plain tensor.
@@ -198,6 +210,18 @@ impl<T: TensorLike> Tape<T> {
     ) -> Result<Shape, Error> {
         stacked(k, &self.shape(y.id)).checked().map_err(|kind| error_here(name, kind))
     }
+}
+
+/// `J t` of `y` for tangents of nodes, recorded but not listed in the trace as a sweep of its own,
+/// of handles that are not void; `None` stands for zero.
+pub(crate) fn jvp_unlisted<'t, T: TensorLike>(
+    y: Var<'t, T>,
+    wrt: &[NodeId],
+    tangents: Vec<Var<'t, T>>,
+) -> Result<Option<Var<'t, T>>, Error> {
+    let (graph, mut tangents) = y.tape.sweep_forward(y, wrt, tangents, None)?;
+    y.tape.recycle(graph);
+    Ok(tangents.pop().flatten())
 }
 
 /// How many tangents of each input are pushed forward together.

@@ -261,7 +261,13 @@ impl<T: TensorLike> Tape<T> {
     #[track_caller]
     pub(crate) fn apply_ref<'t>(&'t self, op: OpRef<T>, x: &[Var<'t, T>]) -> Var<'t, T> {
         let location = self.inherited.get().unwrap_or(Location::caller());
-        match self.evaluate_slice(&*op, x, location) {
+        let evaluated = match self.refuse(&*op, x, location).map(|()| op.run(x)) {
+            Ok(None) => self.evaluate_slice(&*op, x, location),
+            Ok(Some(Ok(value))) => Ok((value, x.iter().any(|x| x.is_tracked()))),
+            Ok(Some(Err(error))) => Err(self.void_error(error)),
+            Err(void) => Err(void),
+        };
+        match evaluated {
             Ok((value, tracked)) => {
                 let ids: SmallVec<[NodeId; 4]> = x.iter().map(|x| x.id).collect();
                 self.push(location, |arena| match op {
@@ -573,6 +579,11 @@ impl Lines<'_> {
     #[inline]
     pub(crate) fn inherit(&self, location: &'static Location<'static>) {
         self.inherited.set(Some(location));
+    }
+
+    /// Lets nodes have their own lines: for a function of the user's that a rule runs.
+    pub(crate) fn release(&self) {
+        self.inherited.set(None);
     }
 }
 

@@ -164,7 +164,7 @@ where
 {
     #[track_caller]
     fn call<'h>(f: &F, form: &P, home: &'h Box<Tape<T>>, x: &[NodeId]) -> Var<'h, T> {
-        f(home, handles(home, form, x))
+        f(home, handles(home, form, x.iter().map(|&id| Var { tape: home, id })))
     }
 }
 
@@ -175,31 +175,29 @@ where
 {
     #[track_caller]
     fn call<'h>(f: &F, form: &P, home: &'h &'t Tape<T>, x: &[NodeId]) -> Var<'h, T> {
-        f(home, handles(home, form, x))
+        f(home, handles(home, form, x.iter().map(|&id| Var { tape: *home, id })))
     }
 }
 
-/// The nodes `x` in the form of the structure they were made from.
+/// Handles in the form of a structure.
 #[track_caller]
-fn handles<'h, T: TensorLike, P: Params>(
+pub(super) fn handles<'h, T: TensorLike, P: Params>(
     tape: &'h Tape<T>,
     form: &P,
-    x: &[NodeId],
+    x: impl IntoIterator<Item = Var<'h, T>>,
 ) -> P::With<Var<'h, T>> {
-    let (mut x, location) = (x.iter(), Location::caller());
-    form.map(&mut |_| match x.next() {
-        Some(&id) => Var { tape, id },
-        None => {
-            let kind = ErrorKind::Parameter { message: VISITS.into() };
-            tape.void_error(Error::new("params", kind, location))
-        }
-    })
+    let (mut x, location) = (x.into_iter(), Location::caller());
+    let inconsistent = || {
+        let kind = ErrorKind::Parameter { message: VISITS.into() };
+        tape.void_error(Error::new("params", kind, location))
+    };
+    form.map(&mut |_| x.next().unwrap_or_else(inconsistent))
 }
 
 const VISITS: &str = "a structure's `map` visited more leaves than the time before";
 
 /// The leaves of a structure in order.
-pub(crate) fn leaves<P: Params<Leaf: Clone>>(params: &P) -> Vec<P::Leaf> {
+pub(super) fn leaves<P: Params<Leaf: Clone>>(params: &P) -> Vec<P::Leaf> {
     let mut leaves = Vec::new();
     params.map(&mut |leaf| leaves.push(leaf.clone()));
     leaves
@@ -209,7 +207,7 @@ pub(crate) fn leaves<P: Params<Leaf: Clone>>(params: &P) -> Vec<P::Leaf> {
 ///
 /// A `map` that is inconsistent gets `instead` where the list has ended, and an error afterwards.
 #[track_caller]
-pub(crate) fn in_form<P: Params, Y>(
+pub(super) fn in_form<P: Params, Y>(
     form: &P,
     list: Vec<Y>,
     mut instead: impl FnMut(&P::Leaf) -> Y,

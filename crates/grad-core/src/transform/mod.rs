@@ -45,15 +45,21 @@
 //! let slope = transform::grad(|x| x * a, 3.0); // pass a handle instead: tape.var(3.0)
 //! ```
 
+mod checkpoint;
+mod custom;
 mod face;
 mod forward;
+mod function;
 mod params;
 mod recording;
 mod reverse;
 mod second;
 
+pub use checkpoint::checkpoint;
+pub use custom::{Cotangents, JvpRule, VjpRule, custom_jvp, custom_vjp, stop_gradient};
 pub use face::{Call, Leaf};
 pub use forward::{Linearized, jacfwd, jvp, linearize};
+pub use function::{Form, Handles, Inputs};
 pub use params::{Bare, Like, Params, WithTape};
 pub use reverse::{Pullback, grad, jacrev, value_and_grad, vjp};
 pub use second::{hessian, hessian_diagonal, hvp, vhp};

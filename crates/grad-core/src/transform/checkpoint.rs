@@ -1,0 +1,125 @@
+//! `checkpoint`: a function whose intermediate values are dropped, and computed again in a sweep.
+
+use crate::error::Error;
+use crate::op::Primal;
+use crate::pullback::vjps_unlisted;
+use crate::pushforward::jvp_unlisted;
+use crate::tape::{NodeId, Tape};
+use crate::tensor::TensorLike;
+use crate::transform::function::{AsOp, Inputs, Rule, apply};
+use crate::transform::params::Params;
+use crate::var::Var;
+
+/// `f(x)` as one operation: memory for time. What `f` computes on the way to its value is dropped,
+/// and computed once more when a sweep goes through.
+///
+/// A chain of n steps in segments of √n holds about 2 √n tensors in a [`backward`](Tape::backward)
+/// instead of n, and runs every step twice; segments in segments hold less and run more often.
+///
+/// ```
+/// use grad_core::{Tape, transform::checkpoint};
+///
+/// let tape = Tape::<f64>::new();
+/// let (mut x, w) = (tape.var(0.5), tape.var(1.5));
+/// let start = x;
+/// for _ in 0..10 {
+///     // A segment of ten layers.
+///     x = checkpoint(|[x, w]| (0..10).fold(x, |x, _| (w * x).tanh()), [x, w]);
+/// }
+/// assert_eq!(tape.len(), 12); // two variables and ten segments, instead of 202 nodes
+/// let [dx, dw] = tape.backward(x, [start, w])?;
+/// # assert!(dx > 0.0 && dw > 0.0);
+/// # Ok::<(), grad_core::Error>(())
+/// ```
+///
+/// # The function
+///
+/// It takes what [`Inputs`] says. Everything that is differentiated is an input; what `f` captures
+/// it owns, and it cannot capture a handle:
+///
+/// ```compile_fail,E0521
+/// # use grad_core::{Tape, transform::checkpoint};
+/// let tape = Tape::<f64>::new();
+/// let (x, w) = (tape.var(0.5), tape.var(1.5));
+/// let y = checkpoint(move |x| (w * x).tanh(), x); // [x, w] are its inputs
+/// ```
+///
+/// It has one output; several are packed, by [`Tape::concat`] for instance. It must compute the
+/// same whenever it runs: random numbers are drawn outside, and passed in. A structure, which may
+/// be one of parameters, comes with the tape:
+///
+/// ```
+/// # use grad_core::{Tape, transform::checkpoint};
+/// # let tape = Tape::<f64>::new();
+/// # let (x, w, b) = (tape.var(0.5), tape.var(1.5), tape.var(0.1));
+/// let y = checkpoint(|_, (layer, x)| (layer[0] * x + layer[1]).tanh(), (vec![w, b], x));
+/// # assert_eq!(y.item()?, (1.5 * 0.5 + 0.1f64).tanh());
+/// # Ok::<(), grad_core::Error>(())
+/// ```
+///
+/// # Derivatives
+///
+/// They equal those without it, in both modes and to any order. The first derivatives are equal to
+/// the bit where `f` uses each of its inputs once; otherwise the sums of several contributions to an
+/// input are made in another order, and differ in rounding.
+///
+/// A sweep runs `f` once for all inputs together, and not at all where no derivative passes
+/// through. A plain sweep frees what `f` computes before it goes on; a recorded one keeps it, since
+/// further derivatives depend on it.
+///
+/// # Errors
+/// Those in `f`, with their lines, as a void handle and from the sweep;
+/// [`Parameter`](crate::ErrorKind::Parameter) if the shape is another when `f` runs again, or if
+/// there are no inputs; [`ForeignHandle`](crate::ErrorKind::ForeignHandle).
+#[track_caller]
+pub fn checkpoint<'t, T, P, F>(f: F, x: P) -> Var<'t, T>
+where
+    T: TensorLike,
+    P: Params<Leaf = Var<'t, T>>,
+    P: Inputs<T, F, <P as Params>::Convention>,
+{
+    apply("checkpoint", &x, f, |_| Recompute)
+}
+
+struct Recompute;
+
+impl<T: TensorLike> Rule<T> for Recompute {
+    fn pull<'t>(
+        op: &AsOp<T, Self>,
+        p: &Primal<'t, T>,
+        ct: Var<'t, T>,
+        wanted: &[bool],
+    ) -> Result<Vec<Option<Var<'t, T>>>, Error> {
+        let mut cts = vec![None; wanted.len()];
+        let wanted = (0..wanted.len()).filter(|&arg| wanted[arg]);
+        // In a plain sweep what is computed again goes at once, and not with the scratch tape, on
+        // which it would be recorded in vain.
+        if !std::ptr::eq(p.tape, p.home) && !ct.is_tracked() {
+            let aside = Tape::new();
+            let (x, y) = op.function.again_aside(&aside, p)?;
+            let x: Vec<Var<'_, T>> = wanted.clone().map(|arg| x[arg]).collect();
+            let x_bar = aside.backward_with(y, ct.value()?, &x)?;
+            for (arg, x_bar) in wanted.zip(x_bar) {
+                cts[arg] = Some(p.tape.constant_value(x_bar));
+            }
+        } else {
+            let (x, y) = op.function.again_here(p)?;
+            let x: Vec<NodeId> = wanted.clone().map(|arg| x[arg].id).collect();
+            for (arg, x_bar) in wanted.zip(vjps_unlisted(y, ct, &x)?) {
+                cts[arg] = x_bar;
+            }
+        }
+        Ok(cts)
+    }
+
+    fn push<'t>(
+        op: &AsOp<T, Self>,
+        p: &Primal<'t, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Result<Option<Var<'t, T>>, Error> {
+        let (x, y) = op.function.again_here(p)?;
+        let both = x.iter().zip(tangents).filter_map(|(x, t)| Some((x.id, (*t)?)));
+        let (x, x_dot): (Vec<NodeId>, Vec<Var<'t, T>>) = both.unzip();
+        jvp_unlisted(y, &x, x_dot)
+    }
+}
