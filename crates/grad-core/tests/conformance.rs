@@ -27,7 +27,7 @@ fn assert_caught(fault: Fault, by: &[&str]) {
 
 #[test]
 fn wrong_broadcasting_is_caught() {
-    assert_caught(Fault::WrongBroadcast, &["method/add", "operation/add"]);
+    assert_caught(Fault::WrongBroadcast, &["method/add", "operation/add", "operation/mul"]);
 }
 
 #[test]

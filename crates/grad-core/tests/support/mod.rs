@@ -14,7 +14,7 @@ use grad_core::testing::reference::ReferenceError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     Nothing,
-    /// `add` aligns a vector at the first axis of a matrix, where it fits there too.
+    /// Arithmetic aligns a vector at the first axis of the other operand, where it fits there too.
     WrongBroadcast,
     /// `lt` holds between equals.
     WrongTie,
@@ -64,6 +64,18 @@ impl Faulty {
         self.x.borrow().clone()
     }
 
+    /// An operand as the fault aligns it with the other one.
+    fn beside(&self, other: &Self) -> Result<Reference, ReferenceError> {
+        match (&self.shape[..], &other.shape[..]) {
+            (&[m], &[n, _, ..]) if n == m && self.has(Fault::WrongBroadcast) => {
+                let mut shape = vec![1; other.shape.len()];
+                shape[0] = m;
+                self.get().reshape(&shape)
+            }
+            _ => Ok(self.get()),
+        }
+    }
+
     fn like(&self, x: Result<Reference, ReferenceError>) -> Answer {
         let x = if self.has(Fault::Single) { single(&x?)? } else { x? };
         let (shape, x) = (Shape::from(x.shape()), Rc::new(RefCell::new(x)));
@@ -88,19 +100,13 @@ impl TensorLike for Faulty {
     fn from_host(&self, shape: &[usize], data: &[f64]) -> Answer { self.like(self.get().from_host(shape, data)) }
     fn to_host(&self) -> Result<Vec<f64>, ReferenceError> { self.get().to_host() }
 
-    fn add(&self, rhs: &Self) -> Answer {
-        let (x, y) = (self.get(), rhs.get());
-        match (x.shape(), y.shape()) {
-            ([n, _], [m]) if n == m && self.has(Fault::WrongBroadcast) => self.like(x.add(&y.reshape(&[*n, 1])?)),
-            _ => self.like(x.add(&y)),
-        }
-    }
-    fn sub(&self, rhs: &Self) -> Answer { self.like(self.get().sub(&rhs.get())) }
+    fn add(&self, rhs: &Self) -> Answer { self.like(self.beside(rhs)?.add(&rhs.beside(self)?)) }
+    fn sub(&self, rhs: &Self) -> Answer { self.like(self.beside(rhs)?.sub(&rhs.beside(self)?)) }
     fn mul(&self, rhs: &Self) -> Answer {
-        let product = self.get().mul(&rhs.get());
+        let product = self.beside(rhs)?.mul(&rhs.beside(self)?);
         self.like(if self.has(Fault::PrecisionLoss) { single(&product?) } else { product })
     }
-    fn div(&self, rhs: &Self) -> Answer { self.like(self.get().div(&rhs.get())) }
+    fn div(&self, rhs: &Self) -> Answer { self.like(self.beside(rhs)?.div(&rhs.beside(self)?)) }
     fn pow(&self, rhs: &Self) -> Answer { self.like(self.get().pow(&rhs.get())) }
     fn lt(&self, rhs: &Self) -> Answer {
         let (x, y) = (self.get(), rhs.get());
