@@ -29,7 +29,7 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | [`Tape`] | variables and constants; reverse mode with a result that is recorded ([`grad`](Tape::grad), [`vjp`](Tape::vjp)) or plain ([`backward`](Tape::backward), [`backward_with`](Tape::backward_with)); forward mode ([`jvp`](Tape::jvp)) |
+//! | [`Tape`] | variables and constants; reverse mode with a result that is recorded ([`grad`](Tape::grad), [`vjp`](Tape::vjp)) or plain ([`backward`](Tape::backward), [`backward_with`](Tape::backward_with)); forward mode, recorded ([`jvp`](Tape::jvp)) or plain ([`forward_with`](Tape::forward_with)), for many tangents at once too ([`jvp_batch`](Tape::jvp_batch), [`forward_batch`](Tape::forward_batch)) |
 //! | [`Var`] | about 130 operations, from `+` to [`conv2d`](Var::conv2d), with PyTorch's names and NumPy's broadcasting |
 //! | [`transform`] | gradients, Jacobians, Hessians and their products in one call, on plain tensors or nested on a tape |
 //! | [`Error`] | what went wrong, in which operation, at which line. An operation that fails gives a handle that carries the error, and the first method that returns a `Result` returns it; nothing panics |

@@ -73,6 +73,19 @@ impl<T: TensorLike> Tape<T> {
     /// [`CotangentShape`](ErrorKind::CotangentShape) if a tangent is not shaped like its input,
     /// behind a leading axis of the same size for all; [`Parameter`](ErrorKind::Parameter) if that
     /// size is unknown, for want of a tangent with an axis; otherwise those of [`Tape::jvp`].
+    ///
+    /// ```
+    /// use grad_core::Tape;
+    /// use grad_core::testing::Reference;
+    ///
+    /// let tape = Tape::<Reference>::new();
+    /// let x = tape.var(vec![1.0, 2.0]);
+    /// let dx = tape.grad(x.powi(3).sum(), x)?; // 3 x²
+    /// let columns = tape.constant(Reference::new(&[2, 2], vec![1.0, 0.0, 0.0, 1.0])?);
+    /// let hessian = tape.jvp_batch(dx, [(x, columns)])?;
+    /// assert_eq!(hessian.to_host()?, [6.0, 0.0, 0.0, 12.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn jvp_batch<'t>(
         &'t self,
@@ -87,6 +100,17 @@ impl<T: TensorLike> Tape<T> {
     ///
     /// # Errors
     /// Those of [`Tape::jvp_batch`].
+    ///
+    /// ```
+    /// use grad_core::Tape;
+    /// use grad_core::testing::Reference;
+    ///
+    /// let tape = Tape::<Reference>::new();
+    /// let x = tape.var(3.0);
+    /// let pushed = tape.forward_batch(x * x, [(x, vec![1.0, 10.0])])?;
+    /// assert_eq!(pushed.data(), [6.0, 60.0]);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
     #[track_caller]
     pub fn forward_batch<'t>(
         &'t self,
@@ -333,14 +357,15 @@ fn push_batch<'t, T: TensorLike>(
     x_dot: &[Option<Var<'t, T>>],
     k: usize,
 ) -> Result<Option<Var<'t, T>>, Error> {
-    // Rules rely on it that what they make can be.
     let rule_error = |kind| Error::new(op.name(), kind, here(p.tape));
-    stacked(Some(k), &p.y_shape()).checked().map_err(rule_error)?;
+    // Rules rely on it that there can be such a tensor.
+    let shape = stacked(Some(k), &p.y_shape()).checked().map_err(rule_error)?;
     if let Some(t) = op.batched(p, x_dot) {
         return Ok(Some(t));
     }
-    let row = stacked(Some(1), &p.y_shape());
     let (mut rows, mut any) = (Vec::new(), false);
+    rows.try_reserve_exact(k).map_err(|_| rule_error(ErrorKind::TooLarge { shape }))?;
+    let row = stacked(Some(1), &p.y_shape());
     let mut one = vec![None; x_dot.len()];
     for i in 0..k {
         for (arg, (one, t)) in one.iter_mut().zip(x_dot).enumerate() {

@@ -496,6 +496,8 @@ fn what_rules_record_has_the_line_of_the_operation() -> Tested {
         for gradient in gradients {
             tape.jvp(gradient, &t)?;
         }
+        let stacks: Vec<_> = x.iter().map(|&x| (x, tape.stack(&[x, x], 0))).collect();
+        tape.jvp_batch(y, &stacks)?;
         for node in tape.nodes() {
             let file = node.location.file();
             let is_users = file.ends_with("catalogue.rs") || file == file!();

@@ -5,8 +5,8 @@ mod common;
 
 use common::*;
 use grad_core::extend::{Index, Window};
-use grad_core::{Slice, TensorLike};
-use grad_ndarray::NdError;
+use grad_core::{Slice, Tape, TensorLike};
+use grad_ndarray::{NdError, NdTensor};
 use proptest::prelude::*;
 
 /// Sizes, among them some that overflow and some beyond any address space.
@@ -111,4 +111,22 @@ fn errors_and_tensors_cross_threads() {
     crosses::<NdError>();
     crosses::<grad_ndarray::NdTensor<f32>>();
     crosses::<grad_ndarray::NdTensor<f64>>();
+}
+
+#[test]
+fn more_tangents_than_memory_can_hold_are_an_error() {
+    // A broadcast tensor takes no memory: 2⁵⁰ tangents of one element are no problem, as yet.
+    let tape = Tape::<NdTensor<f64>>::new();
+    let x = tape.var(NdTensor::from(0.5).reshape(&[1]).unwrap());
+    let tangents = NdTensor::from(1.0).expand(&[1 << 50, 1]).unwrap();
+    let cases = [
+        (x.expand([1024]), "forward_batch: shape [1125899906842624, 1024] has more elements"),
+        (x.expand([1024]).sum(), "expand: shape [1125899906842624, 1024] has more elements"),
+        // No list of indices, and no list of tangents, is that long.
+        (x.gather(0, [0, 0]).sum(), "gather: shape [1125899906842624, 2] has more elements"),
+    ];
+    for (y, text) in cases {
+        let error = tape.forward_batch(y, [(x, tangents.clone())]).unwrap_err().to_string();
+        assert!(error.starts_with(text), "{error}");
+    }
 }

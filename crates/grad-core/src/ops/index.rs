@@ -151,10 +151,13 @@ impl<T: TensorLike> Linear<T> for ScatterAdd {
     }
 }
 
-/// The same index for each of the tensors that are stacked in `t`.
+/// The same index for each of the tensors that are stacked in `t`; `None` if memory cannot hold it.
 fn stacked<T: TensorLike>(t: Var<'_, T>, index: &Index) -> Option<Index> {
     let shape = behind(t, index.shape());
-    let data = index.data().repeat(*shape.first()?);
+    let n = shape.n_elements()?;
+    let mut data = Vec::new();
+    data.try_reserve_exact(n).ok()?;
+    data.extend(index.data().iter().cycle().take(n));
     Index::new(shape, data).ok()
 }
 

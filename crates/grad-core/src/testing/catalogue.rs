@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::shape::list;
 use crate::testing::Reference;
+use crate::transform::{checkpoint, custom_jvp, custom_vjp};
 use crate::{Conv, Index, Pool, Shape, Slice, TensorLike, Var, Window};
 
 /// The file that the nodes of a catalogued call, and its errors, name.
@@ -469,6 +470,16 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "cholesky" Real |x| graded(x).cholesky() => [1, 1], [3, 3], [2, 2, 2], [0, 0];
         "eigh" Real |x| graded(x).eigvalsh() => [1, 1], [3, 3], [2, 2, 2], [0, 0];
         "eigh" Real |x| graded(x).eigh().1 => [2, 2], [3, 3], [2, 2, 2];
+
+        // Functions as operations.
+        "checkpoint" Real |x| checkpoint(|x| (x * x.sin()).tanh(), x)     => [], [3], [2, 0];
+        "checkpoint" Real |x, y| checkpoint(|[x, y]| x * y.exp(), [x, y]) => [] [], [2, 3] [3], [2, 1] [1, 2];
+        "checkpoint" Real |x| checkpoint(|[x, y]| x * y.exp(), [x, x])    => [3];
+        "checkpoint" Real |x| checkpoint(|x| checkpoint(|x| x.sin(), x) * x, x) => [3];
+        "custom_vjp" Real |x| custom_vjp("custom_vjp", x, |x| x.tanh(), |_, y, ct| ct * (1.0 - y * y))              => [], [3], [2, 0];
+        "custom_vjp" Real |x, y| custom_vjp("custom_vjp", [x, y], |[x, y]| x * y, |[x, y], _, ct| [ct * y, ct * x]) => [] [], [2, 3] [3], [2, 1] [1, 2];
+        "custom_jvp" Real |x| custom_jvp("custom_jvp", x, |x| x.exp(), |_, y, t| y * t)                             => [], [3], [2, 0];
+        "custom_jvp" Real |x, y| custom_jvp("custom_jvp", [x, y], |[x, y]| x * y, |[x, y], _, [s, t]| s * y + x * t) => [] [], [2, 3] [3], [2, 1] [1, 2];
     }
 }
 

@@ -117,6 +117,7 @@ macro_rules! each_operation {
             logsumexp softmax log_softmax identity expand reshape permute slice unslice
             pad flip roll tril triu concat unfold fold index_select index_add gather
             scatter_add matmul solve triangular_solve inv slogdet cholesky eigh
+            checkpoint custom_vjp custom_jvp
         ] $($($argument)+)? }
     };
 }

@@ -37,7 +37,7 @@ use crate::var::Var;
 /// It takes what [`Inputs`] says. Everything that is differentiated is an input; what `f` captures
 /// it owns, and it cannot capture a handle:
 ///
-/// ```compile_fail,E0521
+/// ```compile_fail,E0597
 /// # use grad_core::{Tape, transform::checkpoint};
 /// let tape = Tape::<f64>::new();
 /// let (x, w) = (tape.var(0.5), tape.var(1.5));

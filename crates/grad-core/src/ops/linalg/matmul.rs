@@ -45,15 +45,24 @@ impl<T: TensorLike> Op<T> for Matmul {
 
     fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
         let rank = p.y_shape().rank();
+        let of_a = |a_dot| aligned(a_dot, rank).matmul(p.x(1));
+        let of_b = |b_dot| times_stack(p.x(0), aligned(b_dot, rank));
         match *t {
-            [Some(a_dot), None] => Some(aligned(a_dot, rank).matmul(p.x(1))),
-            [None, Some(b_dot)] => Some(p.x(0).matmul(aligned(b_dot, rank))),
-            [Some(a_dot), Some(b_dot)] => {
-                let of_a = aligned(a_dot, rank).matmul(p.x(1));
-                Some(of_a + p.x(0).matmul(aligned(b_dot, rank)))
-            }
+            [Some(a_dot), Some(b_dot)] => Some(of_a(a_dot) + of_b(b_dot)),
+            [Some(a_dot), None] => Some(of_a(a_dot)),
+            [None, Some(b_dot)] => Some(of_b(b_dot)),
             _ => None,
         }
+    }
+}
+
+/// `A Bᵢ` for stacked Bᵢ. Those that are columns make one matrix, instead of many thin ones.
+fn times_stack<'t, T: TensorLike>(a: Var<'t, T>, b: Var<'t, T>) -> Var<'t, T> {
+    match (a.shape().as_deref(), b.shape().as_deref()) {
+        (Ok(&[m, n]), Ok(&[k, _, 1])) => {
+            b.reshape([k, n]).matmul(a.transpose(0, 1)).reshape([k, m, 1])
+        }
+        _ => a.matmul(b),
     }
 }
 
