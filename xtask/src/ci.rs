@@ -44,9 +44,9 @@ enum Step {
     Doctest,
 }
 
-/// The features of grad-core, which lint and docs need too. In `cargo test --workspace` the
+/// The features of the libraries, which lint and docs need too. In `cargo test --workspace` the
 /// dev-dependencies turn them on.
-const FEATURES: &str = "--features=grad-core/testing,grad-core/serde";
+const FEATURES: &str = "--features=grad-core/testing,grad-core/serde,grad-ndarray/argmin";
 
 impl Step {
     fn run(self) -> Result<()> {

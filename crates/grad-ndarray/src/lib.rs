@@ -12,6 +12,10 @@
 //!
 //! The order of every summation is fixed, and no threads are used, so that the same program gives
 //! the same bits.
+//!
+//! # Features
+//!
+//! * `argmin`: the module of that name, which makes problems for argmin's solvers of functions.
 
 // Reading order: the tensor, the trait, the kernels.
 mod element;
@@ -28,6 +32,9 @@ mod movement;
 mod reduce;
 mod walk;
 mod window;
+
+#[cfg(feature = "argmin")]
+pub mod argmin;
 
 pub use element::Element;
 pub use error::NdError;
