@@ -81,7 +81,7 @@ impl<T: TensorLike> Tape<T> {
     /// let tape = Tape::<Reference>::new();
     /// let x = tape.var(vec![1.0, 2.0]);
     /// let dx = tape.grad(x.powi(3).sum(), x)?; // 3 x²
-    /// let columns = tape.constant(Reference::new(&[2, 2], vec![1.0, 0.0, 0.0, 1.0])?);
+    /// let columns = tape.constant(Reference::new([2, 2], vec![1.0, 0.0, 0.0, 1.0])?);
     /// let hessian = tape.jvp_batch(dx, [(x, columns)])?;
     /// assert_eq!(hessian.to_host()?, [6.0, 0.0, 0.0, 12.0]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -168,7 +168,7 @@ fn assert_cubes(rules: Rules, runs: usize) -> Tested {
     let x = tape.var(vec![0.5, -0.25]);
     let y = (tape.apply(cube.clone(), &[x]) * tape.constant(vec![1.0, 2.0])).sum().sin();
     let data = [1.0, 0.0, 0.0, 1.0, 2.0, -3.0];
-    let stack = Reference::new(&[3, 2], data.to_vec()).expect("six");
+    let stack = Reference::new([3, 2], data.to_vec()).expect("six");
     let plain = tape.forward_batch(y, [(x, stack.clone())])?;
     assert_eq!(cube.runs.take(), runs);
     let t = tape.jvp_batch(y, [(x, tape.constant(stack))])?;
@@ -216,7 +216,7 @@ fn a_rule_for_many_tangents_that_is_wrong_is_an_error() {
         let tape = Tape::<Reference>::new();
         let x = tape.var(vec![0.5, -0.25]);
         let (y, line) = (tape.apply(Cube::new(rules), &[x]), line!());
-        let stack = Reference::new(&[2, 2], vec![1.0; 4]).expect("four");
+        let stack = Reference::new([2, 2], vec![1.0; 4]).expect("four");
         let before = tape.len();
         let plain = tape.forward_batch(y.sum(), [(x, stack.clone())]).expect_err("an error");
         assert_eq!(tape.len(), before + 1); // the sum
@@ -251,7 +251,7 @@ fn an_elementwise_rule_that_cannot_take_many_tangents_takes_them_one_by_one() ->
     let y = tape.apply(ByPartial(Twice), &[x]);
     for k in [1, 3] {
         let data: Vec<f64> = (0..2 * k).map(|i| i as f64).collect();
-        let stack = Reference::new(&[k, 2], data.clone()).expect("2 k");
+        let stack = Reference::new([k, 2], data.clone()).expect("2 k");
         let t = tape.forward_batch(y, [(x, stack)])?;
         assert_eq!(t.shape(), [k, 2]);
         assert_eq!(t.data(), data.iter().map(|x| 2.0 * x).collect::<Vec<f64>>());
@@ -265,10 +265,10 @@ fn an_elementwise_rule_that_cannot_take_many_tangents_takes_them_one_by_one() ->
 fn tangents_of_inputs_that_broadcast_keep_apart() -> Tested {
     // With two tangents of two elements, axes could be taken for one another.
     let tape = Tape::<Reference>::new();
-    let x = tape.var(Reference::new(&[2, 2], vec![1.0, 2.0, 3.0, 4.0]).expect("four"));
+    let x = tape.var(Reference::new([2, 2], vec![1.0, 2.0, 3.0, 4.0]).expect("four"));
     let (y, z) = (tape.var(vec![5.0, 6.0]), tape.var(7.0));
     let product = x * y + z;
-    let t = Reference::new(&[2, 2], vec![1.0, 0.0, 0.0, 10.0]).expect("four");
+    let t = Reference::new([2, 2], vec![1.0, 0.0, 0.0, 10.0]).expect("four");
     // ẏ = [1, 0] and then [0, 10]; ż = 100 and then 200: x ẏ + ż.
     let pushed = tape.forward_batch(product, [(y, t), (z, vec![100.0, 200.0].into())])?;
     assert_eq!(pushed.shape(), [2, 2, 2]);
@@ -293,7 +293,7 @@ fn scalars_have_tangents_along_one_axis() -> Tested {
 fn no_tangents_of_a_users_operation_give_no_tangents() -> Tested {
     let tape = Tape::<Reference>::new();
     let x = tape.var(vec![1.0, 2.0]);
-    let none = Reference::new(&[0, 2], vec![]).expect("nothing");
+    let none = Reference::new([0, 2], vec![]).expect("nothing");
     for rules in [Rules::Vjp, Rules::Batched] {
         let y = tape.apply(Cube::new(rules), &[x]);
         assert_eq!(tape.forward_batch(y, [(x, none.clone())])?.shape(), [0, 2]);
@@ -321,7 +321,7 @@ fn what_does_not_move_has_stacked_zeros() -> Tested {
 fn a_zero_tangent_stops_an_infinite_derivative_in_each_place_of_a_stack() -> Tested {
     let tape = Tape::<Reference>::new();
     let x = tape.var(vec![0.0, 4.0]);
-    let t = Reference::new(&[2, 2], vec![0.0, 1.0, 1.0, 0.0]).expect("four");
+    let t = Reference::new([2, 2], vec![0.0, 1.0, 1.0, 0.0]).expect("four");
     // 1 / (2 √x) is ∞ and ¼.
     let roots = tape.forward_batch(x.sqrt(), [(x, t.clone())])?;
     assert_eq!(roots.data(), [0.0, 0.25, f64::INFINITY, 0.0]);
@@ -334,7 +334,7 @@ fn a_zero_tangent_stops_an_infinite_derivative_in_each_place_of_a_stack() -> Tes
 fn ties_share_in_each_place_of_a_stack() -> Tested {
     let tape = Tape::<Reference>::new();
     let x = tape.var(vec![2.0, 2.0, 1.0]);
-    let t = Reference::new(&[2, 3], vec![1.0, 3.0, 9.0, -1.0, 0.0, 9.0]).expect("six");
+    let t = Reference::new([2, 3], vec![1.0, 3.0, 9.0, -1.0, 0.0, 9.0]).expect("six");
     assert_eq!(tape.forward_batch(x.max(), [(x, t.clone())])?.data(), [2.0, -0.5]);
     assert_eq!(tape.forward_batch(x.maximum(2.0).sum(), [(x, t)])?.data(), [2.0, -0.5]);
     Ok(())
@@ -347,7 +347,7 @@ fn the_columns_of_a_hessian_come_from_one_sweep() -> Tested {
     let x = tape.var(vec![1.0, 2.0, 3.0]);
     let dx = tape.grad(x.powi(4).sum() + x.sum().square(), x)?;
     let identity = vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
-    let columns = Reference::new(&[3, 3], identity).expect("nine");
+    let columns = Reference::new([3, 3], identity).expect("nine");
     let hessian = tape.jvp_batch(dx, [(x, tape.constant(columns))])?;
     assert_eq!(hessian.to_host()?, [14.0, 2.0, 2.0, 2.0, 50.0, 2.0, 2.0, 2.0, 110.0]);
     // Its trace has the gradient 24 x.
@@ -359,7 +359,7 @@ fn the_columns_of_a_hessian_come_from_one_sweep() -> Tested {
 fn stacks_that_do_not_fit_are_refused() {
     let tape = Tape::<Reference>::new();
     let (x, y) = (tape.var(vec![1.0, 2.0]), tape.var(3.0));
-    let two = Reference::new(&[2, 2], vec![1.0; 4]).expect("four");
+    let two = Reference::new([2, 2], vec![1.0; 4]).expect("four");
     let text = |tangents: Vec<(Handle<'_>, Reference)>| {
         let handles: Vec<_> =
             tangents.iter().map(|(x, t)| (*x, tape.constant(t.clone()))).collect();
