@@ -28,6 +28,9 @@ pub(crate) trait Calculus<'t, T: TensorLike> {
     /// What a rule gave, if it is a value of this tape and fits.
     fn leave(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<Self::Value>;
 
+    /// The tensor that such a value is.
+    fn value(&self, x: &Self::Value) -> Result<T, Error>;
+
     /// Called when all values of a node have left.
     fn end_node(&self);
 
@@ -56,6 +59,10 @@ impl<'t, T: TensorLike> Calculus<'t, T> for Recorded<'t, T> {
 
     fn leave(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<Var<'t, T>> {
         self.tape.checked_value(x).is_some_and(|value| fits(&value)).then_some(x)
+    }
+
+    fn value(&self, x: &Var<'t, T>) -> Result<T, Error> {
+        x.value()
     }
 
     fn end_node(&self) {}
@@ -90,6 +97,10 @@ impl<'t, T: TensorLike> Calculus<'t, T> for Plain<'t, T> {
     #[inline]
     fn leave(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<T> {
         self.scratch.checked_value(x).filter(fits)
+    }
+
+    fn value(&self, x: &T) -> Result<T, Error> {
+        Ok(x.clone())
     }
 
     #[inline]

@@ -9,6 +9,7 @@ use std::panic::Location;
 use smallvec::SmallVec;
 
 use crate::calculus::{Calculus, Plain, Recorded, here};
+use crate::diagnose::not_finite;
 use crate::error::{Error, ErrorKind, backend};
 use crate::op::{Op, OpRef, Primal};
 use crate::shape::Shape;
@@ -337,12 +338,17 @@ fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
     seed: C::Value,
     cts: &mut [Option<C::Value>],
 ) -> Result<(), Error> {
+    let is_watched = home.is_watched();
     if let Some(last) = cts.last_mut() {
         // y is the youngest of its ancestors.
+        if is_watched {
+            let y = graph.node(graph.len() - 1);
+            not_finite::check_seed(home, y, &calculus.value(&seed)?)?;
+        }
         *last = Some(seed);
     }
     let lines = calculus.tape().lines();
-    let mut buffers = Buffers { wanted: Vec::new(), x_bar: Vec::new() };
+    let mut buffers = Buffers { wanted: Vec::new(), x_bar: Vec::new(), is_watched };
     for step in (0..graph.len()).rev() {
         let inputs = graph.inputs(step);
         if inputs.iter().all(Edge::is_none) {
@@ -366,6 +372,7 @@ fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
 struct Buffers<'t, T: TensorLike> {
     wanted: Vec<bool>,
     x_bar: Vec<Option<Var<'t, T>>>,
+    is_watched: bool,
 }
 
 /// Pulls the cotangent of one node back to its inputs, and accumulates there.
@@ -376,13 +383,14 @@ fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
     ct: C::Value,
     inputs: &[Edge],
     cts: &mut [Option<C::Value>],
-    Buffers { wanted, x_bar }: &mut Buffers<'t, T>,
+    Buffers { wanted, x_bar, is_watched }: &mut Buffers<'t, T>,
 ) -> Result<(), Error> {
     wanted.clear();
     wanted.extend(inputs.iter().map(Edge::is_some));
     x_bar.clear();
     x_bar.resize(inputs.len(), None);
-    op.pullback(p, calculus.enter(ct), wanted, x_bar);
+    let ct = calculus.enter(ct);
+    op.pullback(p, ct, wanted, x_bar);
     for (arg, (&x_bar, input)) in x_bar.iter().zip(inputs).enumerate() {
         let (Some(x_bar), Some(step)) = (x_bar, input.step()) else { continue };
         let new = match calculus.leave(x_bar, |x_bar| p.has_shape_of(arg, x_bar)) {
@@ -395,6 +403,9 @@ fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
                 calculus.add(old, new).map_err(|e| e.in_sweep(Mode::Reverse, op.name()))?
             }
         });
+        if *is_watched && let Some(x_bar) = &cts[step] {
+            not_finite::check_cotangent(p, arg, ct, &calculus.value(x_bar)?)?;
+        }
     }
     calculus.end_node();
     Ok(())

@@ -4,6 +4,7 @@
 //! no more of them at once than the program has values that are still to be used.
 
 use crate::calculus::{Calculus, Plain, Recorded, here};
+use crate::diagnose::not_finite;
 use crate::error::{Error, ErrorKind};
 use crate::op::{Op, OpRef, Primal};
 use crate::pullback::{Swept, error_here};
@@ -236,14 +237,15 @@ impl<T: TensorLike> Tape<T> {
     }
 }
 
-/// `J t` of `y` for tangents of nodes, recorded but not listed in the trace as a sweep of its own,
-/// of handles that are not void; `None` stands for zero.
+/// `J t` of `y` for tangents of nodes, or for `k` that are stacked: recorded but not listed in the
+/// trace as a sweep of its own, of handles that are not void; `None` stands for zero.
 pub(crate) fn jvp_unlisted<'t, T: TensorLike>(
     y: Var<'t, T>,
     wrt: &[NodeId],
     tangents: Vec<Var<'t, T>>,
+    k: Option<usize>,
 ) -> Result<Option<Var<'t, T>>, Error> {
-    let (graph, mut tangents) = y.tape.sweep_forward(y, wrt, tangents, None)?;
+    let (graph, mut tangents) = y.tape.sweep_forward(y, wrt, tangents, k)?;
     y.tape.recycle(graph);
     Ok(tangents.pop().flatten())
 }
@@ -286,6 +288,12 @@ fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
             });
         }
     }
+    let is_watched = home.is_watched();
+    for step in graph.targets.iter().flatten().filter(|_| is_watched) {
+        if let Some(seed) = &tangents[*step] {
+            not_finite::check_tangent(home, graph.node(*step), &calculus.value(seed)?, &[])?;
+        }
+    }
     if !C::KEEPS_ALL {
         graph.count_uses(uses);
     }
@@ -317,6 +325,9 @@ fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
             OpRef::Shared(op) => push(&*op, &p, calculus, &x_dot, k, own),
         };
         tangents[step] = pushed?;
+        if is_watched && let Some(t) = &tangents[step] {
+            not_finite::check_tangent(home, graph.node(step), &calculus.value(t)?, &x_dot)?;
+        }
         calculus.end_node();
     }
     Ok(())

@@ -402,7 +402,10 @@ fn n_recorded(case: &Case<Reference>, k: usize) -> Result<usize, Error> {
 
 #[test]
 fn every_operation_pushes_a_batch_forward_at_once() -> Tested {
-    for case in catalogue::<Reference>().iter().filter(|case| case.differentiable) {
+    // Rules of the user's know of one tangent only.
+    let of_the_user = ["custom_vjp", "custom_jvp"];
+    let cases = catalogue::<Reference>();
+    for case in cases.iter().filter(|case| case.differentiable && !of_the_user.contains(&case.op)) {
         let n_nodes = n_recorded(case, 2)?;
         for k in [0, 1, 7] {
             assert_eq!(n_recorded(case, k)?, n_nodes, "{case}, {k} tangents");

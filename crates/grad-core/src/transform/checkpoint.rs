@@ -117,9 +117,28 @@ impl<T: TensorLike> Rule<T> for Recompute {
         p: &Primal<'t, T>,
         tangents: &[Option<Var<'t, T>>],
     ) -> Result<Option<Var<'t, T>>, Error> {
-        let (x, y) = op.function.again_here(p)?;
-        let both = x.iter().zip(tangents).filter_map(|(x, t)| Some((x.id, (*t)?)));
-        let (x, x_dot): (Vec<NodeId>, Vec<Var<'t, T>>) = both.unzip();
-        jvp_unlisted(y, &x, x_dot)
+        push(op, p, tangents, None)
     }
+
+    fn push_batch<'t>(
+        op: &AsOp<T, Self>,
+        p: &Primal<'t, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Result<Option<Var<'t, T>>, Error> {
+        let stack = tangents.iter().flatten().next();
+        let k = stack.and_then(|t| t.shape().ok()?.first().copied());
+        push(op, p, tangents, k)
+    }
+}
+
+fn push<'t, T: TensorLike>(
+    op: &AsOp<T, Recompute>,
+    p: &Primal<'t, T>,
+    tangents: &[Option<Var<'t, T>>],
+    k: Option<usize>,
+) -> Result<Option<Var<'t, T>>, Error> {
+    let (x, y) = op.function.again_here(p)?;
+    let both = x.iter().zip(tangents).filter_map(|(x, t)| Some((x.id, (*t)?)));
+    let (x, x_dot): (Vec<NodeId>, Vec<Var<'t, T>>) = both.unzip();
+    jvp_unlisted(y, &x, x_dot, k)
 }

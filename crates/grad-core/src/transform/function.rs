@@ -107,6 +107,16 @@ pub(super) trait Rule<T: TensorLike>: Sized {
         p: &Primal<'t, T>,
         tangents: &[Option<Var<'t, T>>],
     ) -> Result<Option<Var<'t, T>>, Error>;
+
+    /// [`push`](Rule::push) of tangents that are stacked; `None` to push them one by one.
+    fn push_batch<'t>(
+        op: &AsOp<T, Self>,
+        p: &Primal<'t, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Result<Option<Var<'t, T>>, Error> {
+        let _ = (op, p, tangents);
+        Ok(None)
+    }
 }
 
 /// Applies a function as an operation of that name, with a rule made from the values of the inputs.
@@ -193,6 +203,17 @@ impl<T: TensorLike, R: Rule<T>> Op<T> for AsOp<T, R> {
         tangents: &[Option<Var<'t, T>>],
     ) -> Option<Var<'t, T>> {
         match R::push(self, p, tangents) {
+            Ok(y_dot) => y_dot,
+            Err(error) => Some(p.tape.void_error(error)),
+        }
+    }
+
+    fn batched<'t>(
+        &self,
+        p: &Primal<'t, T>,
+        tangents: &[Option<Var<'t, T>>],
+    ) -> Option<Var<'t, T>> {
+        match R::push_batch(self, p, tangents) {
             Ok(y_dot) => y_dot,
             Err(error) => Some(p.tape.void_error(error)),
         }
