@@ -34,6 +34,7 @@ fn a_million_operations_need_no_stack() -> Result<(), Error> {
         assert_eq!(tape.len(), CHAIN as usize + 1);
         assert_eq!(y.item()?, f64::from(CHAIN / 2 + 1));
         assert_eq!(tape.backward(y, x)?, derivative);
+        assert_eq!(tape.forward_with(y, [(x, 1.0)])?, derivative);
         assert_eq!(tape.len(), CHAIN as usize + 1);
         assert_eq!(tape.grad(y, x)?.item()?, derivative);
         let one = tape.constant(1.0);
@@ -140,6 +141,8 @@ fn a_sweep_runs_no_rule_outside_of_the_paths_from_wrt_to_y() -> Result<(), Error
     let one = tape.constant(1.0);
     assert_eq!(tape.jvp(y, [(x, one)])?.item()?, 5.0);
     assert_eq!(counted.take(), 7);
+    assert_eq!(tape.forward_with(y, [(x, 1.0)])?, 5.0);
+    assert_eq!(counted.take(), 7);
     // With respect to something in the middle the sweep stops there.
     assert_eq!(tape.backward(y, between)?, 5.0);
     assert_eq!(counted.take(), 4);
@@ -157,6 +160,7 @@ fn unlimited_sweeps_leave_no_memory_behind_on_the_tape() -> Result<(), Error> {
     let before = format!("{tape:?}");
     for _ in 0..10_000 {
         tape.backward(y, x)?;
+        tape.forward_with(y, [(x, 1.0)])?;
     }
     assert_eq!(format!("{tape:?}"), before);
     Ok(())
