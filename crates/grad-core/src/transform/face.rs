@@ -8,6 +8,7 @@ use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
 use crate::pullback::error_here;
+use crate::pushforward::Count;
 use crate::tape::{NodeId, Tape};
 use crate::tensor::TensorLike;
 use crate::transform::params::{Bare, Params, WithTape};
@@ -21,10 +22,6 @@ pub trait Leaf: Clone + sealed::Leaf {
     /// Where functions are recorded: on a tape of the transform's own, or on that of the handles.
     #[doc(hidden)]
     type Home: Deref<Target = Tape<Self::Tensor>>;
-
-    /// True if sweeps are recorded, so that what they give can be differentiated again.
-    #[doc(hidden)]
-    const RECORDS: bool;
 
     /// Where to record a function of these leaves.
     #[doc(hidden)]
@@ -44,6 +41,30 @@ pub trait Leaf: Clone + sealed::Leaf {
     /// An answer.
     #[doc(hidden)]
     fn leave(home: &Self::Home, x: Var<'_, Self::Tensor>) -> Result<Self, Error>;
+
+    /// The cotangents of `x` for that of `y`, or for 1: plain, or recorded on the face on a tape.
+    #[doc(hidden)]
+    #[track_caller]
+    fn pull(
+        op: &'static str,
+        y: Var<'_, Self::Tensor>,
+        ct: Option<Self>,
+        x: &[Var<'_, Self::Tensor>],
+        home: &Self::Home,
+    ) -> Result<Vec<Self>, Error>;
+
+    /// The tangent of `y` for those of `x`, or a batch of them: plain, or recorded on the face on a
+    /// tape.
+    #[doc(hidden)]
+    #[track_caller]
+    fn push(
+        op: &'static str,
+        y: Var<'_, Self::Tensor>,
+        x: &[Var<'_, Self::Tensor>],
+        t: Vec<Self>,
+        count: Count,
+        home: &Self::Home,
+    ) -> Result<Self, Error>;
 }
 
 /// A function `F` that can be called with a structure `P` of leaves.
@@ -69,7 +90,6 @@ mod sealed {
 impl<T: TensorLike> Leaf for T {
     type Tensor = T;
     type Home = Box<Tape<T>>;
-    const RECORDS: bool = false;
 
     fn home(_: &'static str, _: &[T]) -> Result<Box<Tape<T>>, Error> {
         Ok(Box::default())
@@ -88,12 +108,34 @@ impl<T: TensorLike> Leaf for T {
     fn leave(_: &Box<Tape<T>>, x: Var<'_, T>) -> Result<T, Error> {
         x.value()
     }
+
+    #[track_caller]
+    fn pull(
+        op: &'static str,
+        y: Var<'_, T>,
+        ct: Option<T>,
+        x: &[Var<'_, T>],
+        home: &Box<Tape<T>>,
+    ) -> Result<Vec<T>, Error> {
+        home.plain(op, y, x, ct)
+    }
+
+    #[track_caller]
+    fn push(
+        op: &'static str,
+        y: Var<'_, T>,
+        x: &[Var<'_, T>],
+        t: Vec<T>,
+        count: Count,
+        home: &Box<Tape<T>>,
+    ) -> Result<T, Error> {
+        home.push_plain(op, y, x, t, count)
+    }
 }
 
 impl<'t, T: TensorLike> Leaf for Var<'t, T> {
     type Tensor = T;
     type Home = &'t Tape<T>;
-    const RECORDS: bool = true;
 
     #[track_caller]
     fn home(op: &'static str, leaves: &[Self]) -> Result<&'t Tape<T>, Error> {
@@ -118,6 +160,31 @@ impl<'t, T: TensorLike> Leaf for Var<'t, T> {
 
     fn leave(home: &&'t Tape<T>, x: Var<'_, T>) -> Result<Self, Error> {
         x.ok().map(|()| Var { tape: home, id: x.id })
+    }
+
+    #[track_caller]
+    fn pull(
+        op: &'static str,
+        y: Var<'_, T>,
+        ct: Option<Self>,
+        x: &[Var<'_, T>],
+        home: &&'t Tape<T>,
+    ) -> Result<Vec<Self>, Error> {
+        let cts = home.recorded(op, y, x, ct)?;
+        Ok(cts.into_iter().map(|ct| Var { tape: *home, id: ct.id }).collect())
+    }
+
+    #[track_caller]
+    fn push(
+        op: &'static str,
+        y: Var<'_, T>,
+        x: &[Var<'_, T>],
+        t: Vec<Self>,
+        count: Count,
+        home: &&'t Tape<T>,
+    ) -> Result<Self, Error> {
+        let y_dot = home.push_recorded(op, y, x, t, count)?;
+        Ok(Var { tape: home, id: y_dot.id })
     }
 }
 

@@ -26,8 +26,8 @@ where
     P::Leaf: Call<F, P, P::Convention>,
 {
     let at = Recording::new("jvp", f, x)?;
-    let y_dot = at.push(at.y(), &at.hold(&t)?)?;
-    Ok((at.leave(at.y())?, at.leave(y_dot)?))
+    let y_dot = at.push(at.tangents(&t)?)?;
+    Ok((at.leave(at.y())?, y_dot))
 }
 
 /// The value of a function, and its linear approximation at `x`, which turns tangents of `x` into
@@ -75,8 +75,7 @@ impl<P: Params<Leaf: Leaf>> Linearized<P> {
     /// leaf; whatever goes wrong in a rule.
     #[track_caller]
     pub fn call(&self, t: P) -> Result<P::Leaf, Error> {
-        let y_dot = self.at.push(self.at.y(), &self.at.hold(&t)?)?;
-        self.at.leave(y_dot)
+        self.at.push(self.at.tangents(&t)?)
     }
 }
 
@@ -111,5 +110,5 @@ where
     for x in at.x() {
         jacobian.push(at.columns(at.y(), x)?);
     }
-    at.leave_all(jacobian)
+    at.in_form(jacobian)
 }

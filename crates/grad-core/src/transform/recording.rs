@@ -7,7 +7,6 @@ use crate::pullback::error_here;
 use crate::pushforward::Count;
 use crate::shape::Shape;
 use crate::tape::{NodeId, Tape};
-use crate::tensor::TensorLike;
 use crate::transform::face::{Call, Leaf, in_form, leaves};
 use crate::transform::params::{Like, Params};
 use crate::var::Var;
@@ -62,73 +61,40 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         self.x.iter().map(|&id| Var { tape: &*self.home, id }).collect()
     }
 
-    /// Cotangents or tangents in the form of `x`, as handles.
+    /// Tangents in the form of `x` as a list.
     #[track_caller]
-    pub(super) fn hold(&self, tangents: &P) -> Result<Vec<Handle<'_, P>>, Error> {
-        let tangents = leaves(tangents);
-        if tangents.len() != self.x.len() {
-            let message = format!("{} tangents for {} leaves", tangents.len(), self.x.len());
-            return Err(error_here(self.op, ErrorKind::Parameter { message }));
+    pub(super) fn tangents(&self, t: &P) -> Result<Vec<P::Leaf>, Error> {
+        let t = leaves(t);
+        if t.len() == self.x.len() {
+            return Ok(t);
         }
-        let mut held = Vec::with_capacity(tangents.len());
-        for tangent in &tangents {
-            held.push(self.hold_one(tangent)?);
-        }
+        let message = format!("{} tangents for {} leaves", t.len(), self.x.len());
+        Err(error_here(self.op, ErrorKind::Parameter { message }))
+    }
+
+    /// A tangent of a leaf as a handle.
+    #[track_caller]
+    pub(super) fn hold(&self, x: Handle<'_, P>, t: &P::Leaf) -> Result<Handle<'_, P>, Error> {
+        let held = t.hold(&self.home);
+        self.tape().check(self.op, held)?;
+        self.tape().check_cotangent(self.op, x, &held.value()?)?;
         Ok(held)
     }
 
+    /// The cotangents of `x` for the cotangent `ct` of an output, or for 1.
     #[track_caller]
-    pub(super) fn hold_one(&self, leaf: &P::Leaf) -> Result<Handle<'_, P>, Error> {
-        let held = leaf.hold(&self.home);
-        self.tape().check(self.op, held).map(|()| held)
+    pub(super) fn pull(
+        &self,
+        y: Handle<'_, P>,
+        ct: Option<P::Leaf>,
+    ) -> Result<Vec<P::Leaf>, Error> {
+        P::Leaf::pull(self.op, y, ct, &self.x(), &self.home)
     }
 
-    /// The cotangents of `x` for the cotangent `ct` of an output, or 1: recorded on the face on a
-    /// tape, else plain.
+    /// The tangent of the output for tangents of all leaves.
     #[track_caller]
-    pub(super) fn pull<'h>(
-        &'h self,
-        y: Handle<'h, P>,
-        ct: Option<Handle<'h, P>>,
-    ) -> Result<Vec<Handle<'h, P>>, Error> {
-        let tape = self.tape();
-        if P::Leaf::RECORDS {
-            return tape.recorded(self.op, y, &self.x(), ct);
-        }
-        let ct = ct.map(Var::value).transpose()?;
-        let plain = tape.plain(self.op, y, &self.x(), ct)?;
-        Ok(self.constants(plain))
-    }
-
-    /// The tangent of an output for tangents of `x`: recorded on the face on a tape, else plain.
-    #[track_caller]
-    pub(super) fn push<'h>(
-        &'h self,
-        y: Handle<'h, P>,
-        tangents: &[Handle<'h, P>],
-    ) -> Result<Handle<'h, P>, Error> {
-        self.push_along(y, &self.x(), tangents, Count::One)
-    }
-
-    /// The tangent of an output, or a batch of them, for those of some of the leaves.
-    #[track_caller]
-    fn push_along<'h>(
-        &'h self,
-        y: Handle<'h, P>,
-        x: &[Handle<'h, P>],
-        tangents: &[Handle<'h, P>],
-        count: Count,
-    ) -> Result<Handle<'h, P>, Error> {
-        let tape = self.tape();
-        if P::Leaf::RECORDS {
-            return tape.push_recorded(self.op, y, x, tangents.to_vec(), count);
-        }
-        let mut plain = Vec::with_capacity(tangents.len());
-        for t in tangents {
-            plain.push(t.value()?);
-        }
-        let y_dot = tape.constant_value(tape.push_plain(self.op, y, x, plain, count)?);
-        y_dot.ok().map(|()| y_dot)
+    pub(super) fn push(&self, t: Vec<P::Leaf>) -> Result<P::Leaf, Error> {
+        P::Leaf::push(self.op, self.y(), &self.x(), t, Count::One, &self.home)
     }
 
     /// The gradient of `f`, recorded on either face.
@@ -139,69 +105,76 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
 
     /// `H v`, for a vector of each leaf.
     #[track_caller]
-    pub(super) fn hvp<'h>(&'h self, v: &[Handle<'h, P>]) -> Result<Vec<Handle<'h, P>>, Error> {
-        let slope =
-            self.tape().push_recorded(self.op, self.y(), &self.x(), v.to_vec(), Count::One)?;
+    pub(super) fn hvp(&self, v: Vec<Handle<'_, P>>) -> Result<Vec<P::Leaf>, Error> {
+        let slope = self.tape().push_recorded(self.op, self.y(), &self.x(), v, Count::One)?;
         self.pull(slope, None)
     }
 
     /// The derivative of an output with respect to one leaf, shaped `y.shape() ++ leaf.shape()`,
-    /// by forward mode: recorded on the face on a tape, else plain.
+    /// by forward mode.
     #[track_caller]
-    pub(super) fn columns<'h>(
-        &'h self,
-        y: Handle<'h, P>,
-        x: Handle<'h, P>,
-    ) -> Result<Handle<'h, P>, Error> {
+    pub(super) fn columns(&self, y: Handle<'_, P>, x: Handle<'_, P>) -> Result<P::Leaf, Error> {
         let (y_shape, x_shape) = (y.shape()?, x.shape()?);
         let (m, n) = (y_shape.n_elements().unwrap_or(0), x_shape.n_elements().unwrap_or(0));
         let shape = Shape::from([&y_shape[..], &x_shape[..]].concat());
         if n == 1 {
-            let y_dot = self.push_along(y, &[x], &[x.ones_like()], Count::One)?;
-            return defined(y_dot.reshape(shape));
+            let y_dot = self.push_along(y, x, x.ones_like(), Count::One)?;
+            return self.leave(y_dot.reshape(shape));
         }
         // So many at once that a batch of any value is not much larger than a batch of 16.
         let at_once = (BATCH_ELEMENTS / m.max(n).max(1)).max(16);
         let mut columns = Vec::with_capacity(n.div_ceil(at_once));
         for first in (0..n).step_by(at_once) {
             let units = self.units(x, first..n.min(first + at_once))?;
-            columns.push(self.push_along(y, &[x], &[units], Count::Batch)?);
+            columns.push(self.push_along(y, x, units, Count::Batch)?);
         }
-        defined(match columns[..] {
+        self.leave(match columns[..] {
             [] => x.new_constant(shape, &[]),
             [all] => all.reshape([n, m]).transpose(0, 1).reshape(shape),
             _ => self.tape().concat(&columns, 0).reshape([n, m]).transpose(0, 1).reshape(shape),
         })
     }
 
+    #[track_caller]
+    fn push_along(
+        &self,
+        y: Handle<'_, P>,
+        x: Handle<'_, P>,
+        t: Handle<'_, P>,
+        count: Count,
+    ) -> Result<Handle<'_, P>, Error> {
+        let y_dot = P::Leaf::push(self.op, y, &[x], vec![self.leave(t)?], count, &self.home)?;
+        Ok(y_dot.hold(&self.home))
+    }
+
     /// Cotangents of a leaf, one for each element of `y`, as a Jacobian of shape
     /// `y.shape() ++ x.shape()`.
     #[track_caller]
-    pub(super) fn stack_rows<'h>(
-        &'h self,
-        rows: &[Handle<'h, P>],
-        y: Handle<'h, P>,
-        x: Handle<'h, P>,
-    ) -> Result<Handle<'h, P>, Error> {
+    pub(super) fn rows(
+        &self,
+        cts: Vec<&P::Leaf>,
+        y: Handle<'_, P>,
+        x: Handle<'_, P>,
+    ) -> Result<P::Leaf, Error> {
         let shape = Shape::from([&y.shape()?[..], &x.shape()?[..]].concat());
-        defined(match *rows {
+        let mut rows = Vec::with_capacity(cts.len());
+        for ct in cts {
+            rows.push(ct.hold(&self.home));
+        }
+        self.leave(match rows[..] {
             [] => x.new_constant(shape, &[]),
             [one] => one.reshape(shape),
-            _ => self.tape().stack(rows, 0).reshape(shape),
+            _ => self.tape().stack(&rows, 0).reshape(shape),
         })
     }
 
     /// A tensor like `x` that is 1 at one place and 0 elsewhere.
     #[track_caller]
-    pub(super) fn unit<'h>(
-        &'h self,
-        x: Handle<'h, P>,
-        element: usize,
-    ) -> Result<Handle<'h, P>, Error> {
+    pub(super) fn unit(&self, x: Handle<'_, P>, element: usize) -> Result<P::Leaf, Error> {
         let shape = x.shape()?;
         let mut data = vec![0.0; shape.n_elements().unwrap_or(0)];
         data[element] = 1.0;
-        defined(x.new_constant(shape, &data))
+        self.leave(x.new_constant(shape, &data))
     }
 
     /// For each of some elements of `x` a tensor that is 1 there and 0 elsewhere, stacked.
@@ -218,22 +191,8 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         for (row, element) in elements.enumerate() {
             data[row * n + element] = 1.0;
         }
-        defined(x.new_constant(stacked, &data))
-    }
-
-    /// Refuses a cotangent or tangent of `x` of another shape or dtype.
-    #[track_caller]
-    pub(super) fn check_tangent(&self, x: Handle<'_, P>, t: Handle<'_, P>) -> Result<(), Error> {
-        self.tape().check_cotangent(self.op, x, &t.value()?)
-    }
-
-    #[track_caller]
-    fn constants(&self, plain: Vec<TensorOf<P>>) -> Vec<Handle<'_, P>> {
-        let mut constants = Vec::with_capacity(plain.len());
-        for value in plain {
-            constants.push(self.tape().constant_value(value));
-        }
-        constants
+        let units = x.new_constant(stacked, &data);
+        units.ok().map(|()| units)
     }
 
     /// An answer of one tensor.
@@ -243,9 +202,8 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
 
     /// An answer with one tensor for each leaf, in the form of `x`.
     #[track_caller]
-    pub(super) fn leave_all(&self, list: Vec<Handle<'_, P>>) -> Result<Like<P>, Error> {
-        let list: Result<Vec<P::Leaf>, Error> = list.into_iter().map(|x| self.leave(x)).collect();
-        in_form(&self.form, list?, P::Leaf::clone)
+    pub(super) fn in_form(&self, list: Vec<P::Leaf>) -> Result<Like<P>, Error> {
+        in_form(&self.form, list, P::Leaf::clone)
     }
 
     /// A row of blocks for each leaf, in the form of `x` of the form of `x`.
@@ -253,9 +211,4 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
     pub(super) fn blocks(&self, rows: Vec<Like<P>>) -> Result<P::With<Like<P>>, Error> {
         in_form(&self.form, rows, |_| self.form.map(&mut P::Leaf::clone))
     }
-}
-
-/// The handle, unless it is void.
-fn defined<T: TensorLike>(x: Var<'_, T>) -> Result<Var<'_, T>, Error> {
-    x.ok().map(|()| x)
 }

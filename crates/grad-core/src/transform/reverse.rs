@@ -41,7 +41,7 @@ where
 {
     let at = Recording::new("grad", f, x)?;
     let gradient = at.pull(at.y(), None)?;
-    at.leave_all(gradient)
+    at.in_form(gradient)
 }
 
 /// The value of a function with one output, and its gradient: `(f(x), ∇f(x))`.
@@ -62,7 +62,7 @@ where
 {
     let at = Recording::new("value_and_grad", f, x)?;
     let gradient = at.pull(at.y(), None)?;
-    Ok((at.leave(at.y())?, at.leave_all(gradient)?))
+    Ok((at.leave(at.y())?, at.in_form(gradient)?))
 }
 
 /// The value of a function, and its pullback, which turns cotangents of the output into cotangents
@@ -101,8 +101,7 @@ impl<P: Params<Leaf: Leaf>> Pullback<P> {
     /// whatever goes wrong in a rule.
     #[track_caller]
     pub fn call(&self, ct: P::Leaf) -> Result<Like<P>, Error> {
-        let cotangents = self.at.pull(self.at.y(), Some(self.at.hold_one(&ct)?))?;
-        self.at.leave_all(cotangents)
+        self.at.in_form(self.at.pull(self.at.y(), Some(ct))?)
     }
 }
 
@@ -142,8 +141,8 @@ where
     }
     let mut jacobian = Vec::new();
     for (leaf, x) in at.x().into_iter().enumerate() {
-        let of_leaf: Vec<_> = rows.iter().map(|row| row[leaf]).collect();
-        jacobian.push(at.stack_rows(&of_leaf, at.y(), x)?);
+        let of_leaf = rows.iter().map(|row: &Vec<P::Leaf>| &row[leaf]).collect();
+        jacobian.push(at.rows(of_leaf, at.y(), x)?);
     }
-    at.leave_all(jacobian)
+    at.in_form(jacobian)
 }

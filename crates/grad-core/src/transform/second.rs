@@ -35,7 +35,7 @@ where
         for x in at.x() {
             blocks.push(at.columns(row, x)?);
         }
-        rows.push(at.leave_all(blocks)?);
+        rows.push(at.in_form(blocks)?);
     }
     at.blocks(rows)
 }
@@ -65,7 +65,7 @@ where
     for x in at.x() {
         ones.push(x.ones_like());
     }
-    at.leave_all(at.hvp(&ones)?)
+    at.in_form(at.hvp(ones)?)
 }
 
 /// The product of the Hessian of a function with one output and a vector, `H v`, for a `v` in the
@@ -92,7 +92,11 @@ where
     P::Leaf: Call<F, P, P::Convention>,
 {
     let at = Recording::new("hvp", f, x)?;
-    at.leave_all(at.hvp(&at.hold(&v)?)?)
+    let (mut held, v) = (Vec::new(), at.tangents(&v)?);
+    for (x, v) in at.x().into_iter().zip(&v) {
+        held.push(at.hold(x, v)?);
+    }
+    at.in_form(at.hvp(held)?)
 }
 
 /// The product of a vector and the Hessian of a function with one output, `vᵀ H`, for a `v` in the
@@ -116,15 +120,14 @@ where
     P::Leaf: Call<F, P, P::Convention>,
 {
     let at = Recording::new("vhp", f, x)?;
-    let v = at.hold(&v)?;
+    let v = at.tangents(&v)?;
     let gradient = at.gradient()?;
     let mut product = None;
-    for ((&x, &v), gradient) in at.x().iter().zip(&v).zip(gradient) {
-        at.check_tangent(x, v)?;
-        let term = (gradient * v).sum();
+    for ((x, v), gradient) in at.x().into_iter().zip(&v).zip(gradient) {
+        let term = (gradient * at.hold(x, v)?).sum();
         product = Some(product.map_or(term, |sum| sum + term));
     }
-    at.leave_all(match product {
+    at.in_form(match product {
         Some(product) => at.pull(product, None)?,
         None => Vec::new(),
     })
