@@ -169,7 +169,7 @@ impl<T: TensorLike> Tape<T> {
     }
 
     #[track_caller]
-    pub(crate) fn plain<'t>(
+    fn plain<'t>(
         &'t self,
         name: &'static str,
         y: Var<'t, T>,

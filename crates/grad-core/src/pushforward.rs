@@ -251,8 +251,9 @@ pub(crate) fn jvp_unlisted<'t, T: TensorLike>(
 }
 
 /// How many tangents of each input are pushed forward together.
-#[derive(Clone, Copy)]
-pub(crate) enum Count {
+#[derive(Clone, Copy, Debug)]
+#[doc(hidden)]
+pub enum Count {
     One,
     /// As many as the leading axis of the tangents has places.
     Batch,

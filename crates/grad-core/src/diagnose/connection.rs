@@ -9,7 +9,6 @@ use crate::shape::Shape;
 use crate::tape::{NodeId, Tape};
 use crate::tensor::TensorLike;
 use crate::var::Var;
-use crate::view::NodeKind;
 
 /// Whether a gradient gets from an output `y` to an input `x`, and what stops it; its `Display` is
 /// a sentence, and a line for each place.
@@ -112,67 +111,63 @@ impl<T: TensorLike> Tape<T> {
     ) -> Result<Connection, Error> {
         self.check(OP, y)?;
         self.check(OP, x)?;
-        let paths = Paths::between(self, x.id, y.id);
-        let verdict = if !paths.has(y.id, FROM_X) {
-            let leaves = paths.ids().filter(|&id| id != x.id && paths.has(id, TO_Y));
-            let leaves = leaves.filter(|&id| self.view(id).kind != NodeKind::Op);
-            Verdict::Unrelated { leaves: self.places(leaves) }
-        } else if !x.is_tracked() {
-            Verdict::Untracked
-        } else if !paths.has(y.id, BY_DERIVATIVES) {
-            Verdict::Cut
-        } else {
-            self.follow(y, x, &paths)?
-        };
-        let cuts = paths.ids().filter(|&id| id != x.id && paths.has(id, FROM_X | TO_Y));
-        let cuts = cuts.filter(|&id| self.op_at(id).is_some_and(|(op, _)| !op.is_differentiable()));
-        let cuts = self.places(cuts);
-        let [y, x] = [y.id, x.id].map(|id| self.places([id].into_iter()).remove(0));
-        Ok(Connection { y, x, verdict, cuts })
-    }
-}
-
-const OP: &str = "why_no_gradient";
-
-impl<T: TensorLike> Tape<T> {
-    /// Whether the gradient along the tracked paths is zero, and where it becomes so.
-    #[track_caller]
-    fn follow<'t>(&'t self, y: Var<'t, T>, x: Var<'t, T>, paths: &Paths) -> Result<Verdict, Error> {
-        let location = Location::caller();
-        let failed = |error: T::Error| Error::new(OP, backend(error), location);
-        // What is infinite is not zero.
-        let _unwatched = self.unwatched();
-        let ct = cotangent_without_pattern(&self.value(y.id)).map_err(failed)?;
-        let dx = self.plain(OP, y, &[x], Some(ct.clone()))?;
-        for dx in dx {
-            if !is_zero(&dx).map_err(failed)? {
-                return Ok(Verdict::Flows);
-            }
-        }
-        let is_step = |id: NodeId| paths.has(id, BY_DERIVATIVES | TO_Y);
-        let steps = paths.ids().filter(|&id| is_step(id));
-        let steps: Vec<_> = steps.map(|id| Var { tape: self, id }).collect();
-        let mut is_reached = vec![false; paths.flags.len()];
-        for (step, ct) in steps.iter().zip(self.plain(OP, y, &steps, Some(ct))?) {
-            is_reached[paths.place(step.id)] = !is_zero(&ct).map_err(failed)?;
-        }
-        let loses = |id: NodeId| {
-            is_reached[paths.place(id)]
-                && self.inputs(id).iter().any(|&x| is_step(x) && !is_reached[paths.place(x)])
-        };
-        let at = steps.iter().map(|step| step.id).filter(|&id| id != x.id && loses(id));
-        Ok(Verdict::Zero { at: self.places(at) })
-    }
-
-    fn places(&self, ids: impl Iterator<Item = NodeId>) -> Vec<Place> {
         let names = self.names();
         let place = |node| {
             let (op, location) = self.made_by(node);
             Place { node, op, name: names.get(&node).map(|name| name.to_string()), location }
         };
-        ids.map(place).collect()
+        let paths = Paths::between(self, x.id, y.id);
+        let younger = || paths.ids().filter(|&id| id != x.id);
+        let verdict = if !paths.has(y.id, FROM_X) {
+            let leaves = younger().filter(|&id| paths.has(id, TO_Y) && !self.is_op(id));
+            Verdict::Unrelated { leaves: leaves.map(place).collect() }
+        } else if !x.is_tracked() {
+            Verdict::Untracked
+        } else if !paths.has(y.id, BY_DERIVATIVES) {
+            Verdict::Cut
+        } else {
+            match self.vanishes(y, x, &paths)? {
+                None => Verdict::Flows,
+                Some(at) => Verdict::Zero { at: at.into_iter().map(place).collect() },
+            }
+        };
+        let is_cut = |id| self.op_at(id).is_some_and(|(op, _)| !op.is_differentiable());
+        let cuts = younger().filter(|&id| paths.has(id, FROM_X | TO_Y) && is_cut(id));
+        let cuts = cuts.map(place).collect();
+        Ok(Connection { y: place(y.id), x: place(x.id), verdict, cuts })
+    }
+
+    /// Where the gradient along the tracked paths becomes zero; `None` if it does not.
+    #[track_caller]
+    fn vanishes<'t>(
+        &'t self,
+        y: Var<'t, T>,
+        x: Var<'t, T>,
+        paths: &Paths,
+    ) -> Result<Option<Vec<NodeId>>, Error> {
+        let location = Location::caller();
+        let failed = |error: T::Error| Error::new(OP, backend(error), location);
+        // What is infinite is not zero.
+        let _unwatched = self.unwatched();
+        let ct = cotangent_without_pattern(&self.value(y.id)).map_err(failed)?;
+        if !is_zero(&self.backward_with(y, ct.clone(), x)?).map_err(failed)? {
+            return Ok(None);
+        }
+        let is_step = |id: NodeId| paths.has(id, BY_DERIVATIVES | TO_Y);
+        let steps = paths.ids().filter(|&id| is_step(id));
+        let steps: Vec<_> = steps.map(|id| Var { tape: self, id }).collect();
+        let mut is_reached = vec![false; paths.flags.len()];
+        for (step, ct) in steps.iter().zip(self.backward_with(y, ct, &steps)?) {
+            is_reached[paths.place(step.id)] = !is_zero(&ct).map_err(failed)?;
+        }
+        let misses = |&x: &NodeId| is_step(x) && !is_reached[paths.place(x)];
+        let ids = steps.iter().map(|step| step.id).filter(|&id| id != x.id);
+        let loses = |id: NodeId| is_reached[paths.place(id)] && self.inputs(id).iter().any(misses);
+        Ok(Some(ids.filter(|&id| loses(id)).collect()))
     }
 }
+
+const OP: &str = "why_no_gradient";
 
 /// Numbers around 1 that no derivative sums to zero but by being zero.
 fn cotangent_without_pattern<T: TensorLike>(y: &T) -> Result<T, T::Error> {
