@@ -169,7 +169,7 @@ impl<T: TensorLike> Tape<T> {
     }
 
     #[track_caller]
-    fn plain<'t>(
+    pub(crate) fn plain<'t>(
         &'t self,
         name: &'static str,
         y: Var<'t, T>,
