@@ -1,14 +1,16 @@
 //! The command line of simple-grad: the program of the original on any backend, and what backends
-//! make of it compared.
+//! make of it compared; and problems that need derivatives of derivatives.
 //!
 //! One module a concern: `args` says what can be asked for, `backend` brings a computation to the
 //! tensors asked for, `program` is the computation, `output` and `compare` show what came out.
+//! `solve` has the problems, one module each.
 
 mod args;
 mod backend;
 mod compare;
 mod output;
 mod program;
+mod solve;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -38,6 +40,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         None => output::trace(cli.place, cli.format),
         Some(Command::Compare(args)) => compare::run(&args),
+        Some(Command::Solve(args)) => solve::run(&args),
     }
 }
 
