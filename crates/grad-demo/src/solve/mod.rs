@@ -58,6 +58,7 @@ macro_rules! problems {
 }
 
 problems! {
+    black_scholes::BlackScholes,
 }
 
 /// The problem of a name.
