@@ -59,6 +59,7 @@ macro_rules! problems {
 
 problems! {
     black_scholes::BlackScholes,
+    double_pendulum::DoublePendulum,
 }
 
 /// The problem of a name.
