@@ -31,6 +31,7 @@
 //! | --- | --- |
 //! | [`Tape`] | variables and constants; reverse mode with a result that is recorded ([`grad`](Tape::grad), [`vjp`](Tape::vjp)) or plain ([`backward`](Tape::backward), [`backward_with`](Tape::backward_with)); forward mode ([`jvp`](Tape::jvp)) |
 //! | [`Var`] | about 130 operations, from `+` to [`conv2d`](Var::conv2d), with PyTorch's names and NumPy's broadcasting |
+//! | [`transform`] | gradients, Jacobians, Hessians and their products in one call, on plain tensors or nested on a tape |
 //! | [`Error`] | what went wrong, in which operation, at which line. An operation that fails gives a handle that carries the error, and the first method that returns a `Result` returns it; nothing panics |
 //! | [`TensorLike`] | what the engine asks of a tensor: the trait of backends |
 //! | [`Op`] | what an operation is, built in or your own; [`extend`] has the shorter forms `Elementwise`, `Linear` and `Step`, and all else that authors need |
@@ -53,6 +54,7 @@
 pub mod extend;
 
 mod arena;
+mod calculus;
 mod error;
 pub mod gradcheck;
 mod op;
@@ -70,6 +72,7 @@ mod tensor;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;
+pub mod transform;
 mod var;
 pub mod view;
 

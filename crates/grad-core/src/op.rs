@@ -229,6 +229,12 @@ impl<'t, T: TensorLike> Primal<'t, T> {
         self.home.input_has_shape(self.node, arg, x_bar.shape())
     }
 
+    /// True if `y_dot` is shaped like the output.
+    #[inline]
+    pub(crate) fn has_shape_of_y(&self, y_dot: &T) -> bool {
+        self.home.has_shape(self.node, y_dot.shape())
+    }
+
     /// The tape that the rule records on.
     pub fn tape(&self) -> &'t Tape<T> {
         self.tape

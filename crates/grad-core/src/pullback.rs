@@ -1,8 +1,4 @@
-//! Reverse mode: one sweep over the subgraph, newest node first, with two ways to calculate.
-//!
-//! A *recorded* sweep runs the rules on the tape itself, so that what it computes can be
-//! differentiated again. A *plain* sweep runs the same rules on a scratch tape of constants, which
-//! is emptied after each node, and leaves the tape as it was.
+//! Reverse mode: one sweep over the subgraph, newest node first, recorded or plain.
 //!
 //! The sweep alone accumulates and un-broadcasts. It pulls a node's cotangent back through all
 //! wanted arguments, in argument order, and then adds the results up in argument order as
@@ -12,6 +8,7 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
+use crate::calculus::{Calculus, Plain, Recorded, here};
 use crate::error::{Error, ErrorKind, backend};
 use crate::op::{Op, OpRef, Primal};
 use crate::shape::Shape;
@@ -125,7 +122,7 @@ impl<T: TensorLike> Tape<T> {
     }
 
     #[track_caller]
-    fn recorded<'t>(
+    pub(crate) fn recorded<'t>(
         &'t self,
         name: &'static str,
         y: Var<'t, T>,
@@ -171,7 +168,7 @@ impl<T: TensorLike> Tape<T> {
     }
 
     #[track_caller]
-    fn plain<'t>(
+    pub(crate) fn plain<'t>(
         &'t self,
         name: &'static str,
         y: Var<'t, T>,
@@ -188,7 +185,7 @@ impl<T: TensorLike> Tape<T> {
         };
         let graph = self.plan(y.id, Targets::These(&targets));
         let scratch = self.spare.scratch.take().unwrap_or_default();
-        let mut cts = self.spare.cts.take();
+        let mut cts = self.spare.values.take();
         cts.resize(graph.len(), None);
         sweep(self, &graph, &Plain { scratch: &scratch }, seed, &mut cts)?;
         let mut answers = Vec::with_capacity(wrt.len());
@@ -199,7 +196,7 @@ impl<T: TensorLike> Tape<T> {
             });
         }
         cts.clear();
-        self.spare.cts.set(cts);
+        self.spare.values.set(cts);
         self.spare.scratch.set(Some(scratch));
         self.recycle(graph);
         Ok(answers)
@@ -238,7 +235,7 @@ impl<T: TensorLike> Tape<T> {
 
     /// A tensor like that of a node with all elements `value`.
     #[track_caller]
-    fn filled(&self, name: &'static str, id: NodeId, value: f64) -> Result<T, Error> {
+    pub(crate) fn filled(&self, name: &'static str, id: NodeId, value: f64) -> Result<T, Error> {
         let location = Location::caller();
         let like = self.value(id);
         let filled = like.full(like.shape(), value);
@@ -306,102 +303,13 @@ pub(crate) fn vjp_unlisted<'t, T: TensorLike>(
 /// The subgraph of a sweep and the cotangent at each of its steps.
 type Swept<C> = (Subgraph, Vec<Option<C>>);
 
-/// How a sweep calculates.
-trait Calculus<'t, T: TensorLike> {
-    /// A cotangent between nodes.
-    type Ct: Clone;
-
-    /// True if cotangents cost nothing to keep; else only those asked for are kept.
-    const KEEPS_ALL: bool;
-
-    /// Where rules calculate.
-    fn tape(&self) -> &'t Tape<T>;
-
-    /// A cotangent for a rule.
-    fn enter(&self, ct: Self::Ct) -> Var<'t, T>;
-
-    /// A cotangent from a rule, if it is a value of this tape and shaped like argument `arg`.
-    fn leave(&self, p: &Primal<'t, T>, arg: usize, ct: Var<'t, T>) -> Option<Self::Ct>;
-
-    /// Called when all cotangents of a node have left.
-    fn end_node(&self);
-
-    /// `old + new`.
-    fn add(&self, old: Self::Ct, new: Self::Ct) -> Result<Self::Ct, Error>;
-}
-
-struct Recorded<'t, T: TensorLike> {
-    tape: &'t Tape<T>,
-}
-
-impl<'t, T: TensorLike> Calculus<'t, T> for Recorded<'t, T> {
-    type Ct = Var<'t, T>;
-
-    const KEEPS_ALL: bool = true;
-
-    fn tape(&self) -> &'t Tape<T> {
-        self.tape
-    }
-
-    fn enter(&self, ct: Var<'t, T>) -> Var<'t, T> {
-        ct
-    }
-
-    fn leave(&self, p: &Primal<'t, T>, arg: usize, ct: Var<'t, T>) -> Option<Var<'t, T>> {
-        self.tape.checked_value(ct).is_some_and(|value| p.has_shape_of(arg, &value)).then_some(ct)
-    }
-
-    fn end_node(&self) {}
-
-    fn add(&self, old: Var<'t, T>, new: Var<'t, T>) -> Result<Var<'t, T>, Error> {
-        let sum = old + new;
-        sum.ok().map(|()| sum)
-    }
-}
-
-struct Plain<'t, T: TensorLike> {
-    scratch: &'t Tape<T>,
-}
-
-impl<'t, T: TensorLike> Calculus<'t, T> for Plain<'t, T> {
-    type Ct = T;
-
-    const KEEPS_ALL: bool = false;
-
-    #[inline]
-    fn tape(&self) -> &'t Tape<T> {
-        self.scratch
-    }
-
-    #[inline]
-    fn enter(&self, ct: T) -> Var<'t, T> {
-        self.scratch.constant_value(ct)
-    }
-
-    #[inline]
-    fn leave(&self, p: &Primal<'t, T>, arg: usize, ct: Var<'t, T>) -> Option<T> {
-        self.scratch.checked_value(ct).filter(|value| p.has_shape_of(arg, value))
-    }
-
-    #[inline]
-    fn end_node(&self) {
-        self.scratch.rewind();
-    }
-
-    // The store holds the only reference to `old`, so a backend can add in place.
-    #[inline]
-    fn add(&self, old: T, new: T) -> Result<T, Error> {
-        old.accumulate(&new).map_err(|error| Error::new("add", backend(error), here(self.scratch)))
-    }
-}
-
 /// The reverse sweep: fills in `cts`, the cotangents at the steps of `graph`.
 fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
     home: &'t Tape<T>,
     graph: &Subgraph,
     calculus: &C,
-    seed: C::Ct,
-    cts: &mut [Option<C::Ct>],
+    seed: C::Value,
+    cts: &mut [Option<C::Value>],
 ) -> Result<(), Error> {
     if let Some(last) = cts.last_mut() {
         // y is the youngest of its ancestors.
@@ -439,9 +347,9 @@ fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
     op: &dyn Op<T>,
     p: &Primal<'t, T>,
     calculus: &C,
-    ct: C::Ct,
+    ct: C::Value,
     inputs: &[Edge],
-    cts: &mut [Option<C::Ct>],
+    cts: &mut [Option<C::Value>],
     Buffers { wanted, x_bar }: &mut Buffers<'t, T>,
 ) -> Result<(), Error> {
     wanted.clear();
@@ -451,7 +359,7 @@ fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
     op.pullback(p, calculus.enter(ct), wanted, x_bar);
     for (arg, (&x_bar, input)) in x_bar.iter().zip(inputs).enumerate() {
         let (Some(x_bar), Some(step)) = (x_bar, input.step()) else { continue };
-        let new = match calculus.leave(p, arg, x_bar) {
+        let new = match calculus.leave(x_bar, |x_bar| p.has_shape_of(arg, x_bar)) {
             Some(new) => new,
             None => fit(op, p, calculus, arg, x_bar)?,
         };
@@ -474,7 +382,7 @@ fn fit<'t, T: TensorLike, C: Calculus<'t, T>>(
     calculus: &C,
     arg: usize,
     x_bar: Var<'t, T>,
-) -> Result<C::Ct, Error> {
+) -> Result<C::Value, Error> {
     let in_sweep = |error: Error| error.in_sweep(Mode::Reverse, op.name());
     if !std::ptr::eq(p.tape, x_bar.tape) {
         return Err(rule_error(op, p, ErrorKind::ForeignHandle));
@@ -483,18 +391,15 @@ fn fit<'t, T: TensorLike, C: Calculus<'t, T>>(
     let fitted = x_bar.fit(&p.shape(arg));
     let got = fitted.shape().map_err(in_sweep)?;
     let kind = ErrorKind::RuleShape { expected: p.shape(arg), got };
-    calculus.leave(p, arg, fitted).ok_or_else(|| rule_error(op, p, kind))
+    calculus
+        .leave(fitted, |fitted| p.has_shape_of(arg, fitted))
+        .ok_or_else(|| rule_error(op, p, kind))
 }
 
 /// What a rule did wrong.
 #[cold]
 fn rule_error<T: TensorLike>(op: &dyn Op<T>, p: &Primal<'_, T>, kind: ErrorKind) -> Error {
     Error::new(op.name(), kind, here(p.tape)).in_sweep(Mode::Reverse, op.name())
-}
-
-/// The line of the node whose rule runs.
-pub(crate) fn here<T: TensorLike>(tape: &Tape<T>) -> &'static Location<'static> {
-    tape.inherited.get().unwrap_or(Location::caller())
 }
 
 #[track_caller]

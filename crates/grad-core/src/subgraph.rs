@@ -143,6 +143,16 @@ impl Subgraph {
         let start = step.checked_sub(1).map_or(0, |before| self.edges_end[before]);
         &self.edges[start..self.edges_end[step]]
     }
+
+    /// How many edges lead to each step, and one more to the last, which is the output.
+    pub(crate) fn count_uses(&self, uses: &mut Vec<u32>) {
+        uses.clear();
+        uses.resize(self.len(), 0);
+        self.edges.iter().filter_map(|edge| edge.step()).for_each(|step| uses[step] += 1);
+        if let Some(last) = uses.last_mut() {
+            *last += 1;
+        }
+    }
 }
 
 /// Collects `y` and the tracked nodes not older than `oldest` that it was computed from, ascending.

@@ -105,10 +105,19 @@ pub struct Tape<T: TensorLike> {
 
 pub(crate) struct Spare<T: TensorLike> {
     graph: Cell<Subgraph>,
-    /// The cotangents of plain sweeps, empty.
-    pub(crate) cts: Cell<Vec<Option<T>>>,
+    /// The cotangents or tangents of plain sweeps, empty.
+    pub(crate) values: Cell<Vec<Option<T>>>,
+    /// How often the tangent at each step of a plain sweep is still needed.
+    pub(crate) uses: Cell<Vec<u32>>,
     /// The tape that the rules of plain sweeps calculate on, empty.
     pub(crate) scratch: Cell<Option<Box<Tape<T>>>>,
+}
+
+impl<T: TensorLike> Default for Spare<T> {
+    fn default() -> Self {
+        let (graph, values) = (Cell::default(), Cell::default());
+        Spare { graph, values, uses: Cell::default(), scratch: Cell::default() }
+    }
 }
 
 impl<T: TensorLike> Default for Tape<T> {
@@ -131,7 +140,7 @@ impl<T: TensorLike> Tape<T> {
             inner: RefCell::new(Inner { arena, errors, names, sweeps }),
             inherited: Cell::new(None),
             limit: limit.min(MAX_NODES) as u32,
-            spare: Spare { graph: Cell::default(), cts: Cell::default(), scratch: Cell::default() },
+            spare: Spare::default(),
         }
     }
 
@@ -386,6 +395,25 @@ impl<T: TensorLike> Tape<T> {
         self.void_error(Error::new(op, kind, location))
     }
 
+    /// The handle that `f` makes, or a void one with its error: for functions whose body uses `?`
+    /// but that have to return a handle.
+    ///
+    /// ```
+    /// use grad_core::{Tape, transform};
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// let x = tape.var(2.0);
+    /// let y = tape.attempt(|| {
+    ///     let slope = transform::grad(|x| x.powi(3), x)?;
+    ///     Ok(slope + x)
+    /// });
+    /// assert_eq!(y.item()?, 14.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    pub fn attempt<'t>(&'t self, f: impl FnOnce() -> Result<Var<'t, T>, Error>) -> Var<'t, T> {
+        f().unwrap_or_else(|error| self.void_error(error))
+    }
+
     #[cold]
     pub(crate) fn void_error(&self, error: Error) -> Var<'_, T> {
         let mut inner = self.inner.borrow_mut();
@@ -444,6 +472,11 @@ impl<T: TensorLike> Tape<T> {
     pub(crate) fn input_has_shape(&self, id: NodeId, arg: usize, shape: &[usize]) -> bool {
         let inner = self.inner.borrow();
         inner.input(id, arg).is_ok_and(|id| inner.arena.get(id).value.shape() == shape)
+    }
+
+    #[inline]
+    pub(crate) fn has_shape(&self, id: NodeId, shape: &[usize]) -> bool {
+        self.inner.borrow().arena.get(id).value.shape() == shape
     }
 
     /// The value of a handle that is of this tape and not void.

@@ -34,3 +34,8 @@ pub use error::NdError;
 pub use tensor::NdTensor;
 
 pub use ndarray;
+
+/// The tutorial, so that its code is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/tutorial.md")]
+mod tutorial {}

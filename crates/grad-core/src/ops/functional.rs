@@ -105,6 +105,7 @@ functional! {
     min_axes(axes: impl Into<Axes>);
     min_keepdim(axes: impl Into<Axes>);
     sum_to(shape: impl Into<Shape>);
+    identity();
     expand(shape: impl Into<Shape>);
     reshape(shape: impl Into<Shape>);
     permute(axes: impl Into<Axes>);

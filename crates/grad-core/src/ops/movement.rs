@@ -1,13 +1,29 @@
-//! Moving elements without changing them: expand, reshape, permute, slice, pad, flip, roll. All
-//! linear, or affine.
+//! Moving elements without changing them: identity, expand, reshape, permute, slice, pad, flip,
+//! roll. All linear, or affine.
 
 use smallvec::SmallVec;
 
 use crate::error::ErrorKind;
-use crate::op::{ByTranspose, Linear, Op, Primal, call};
+use crate::op::{ByPartial, ByTranspose, Elementwise, Linear, Op, Primal, call};
 use crate::shape::{Axes, Shape, Slice, list, resized, resolve_axis};
 use crate::tensor::TensorLike;
 use crate::var::Var;
+
+#[derive(Clone, Copy)]
+struct Identity;
+
+// Its partial derivative, 1, records nothing; as a linear map it would record itself.
+impl<T: TensorLike> Elementwise<T> for Identity {
+    const NAME: &'static str = "identity";
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        Ok(x[0].clone())
+    }
+
+    fn partial<'t>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c
+    }
+}
 
 #[derive(Clone)]
 struct Expand(Shape);
@@ -265,6 +281,30 @@ impl<T: TensorLike> Linear<T> for Roll {
 }
 
 impl<'t, T: TensorLike> Var<'t, T> {
+    /// The same tensor as another node: to differentiate with respect to one use of a value.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ,   ẏ = ẋ
+    /// ```
+    ///
+    /// Errors and non-smooth points: none.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(3.0);
+    /// let once = x.identity();
+    /// let y = x * once;
+    /// let [dx, donce] = tape.backward(y, [x, once])?; // 2x through both, x through one
+    /// assert_eq!((dx, donce), (6.0, 3.0));
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn identity(self) -> Self {
+        self.unary(&ByPartial(Identity))
+    }
+
     /// The tensor broadcast to `shape` (NumPy's and PyTorch's `broadcast_to`).
     ///
     /// Shapes: `[3, 1]` to `[2, 3, 4]` → `[2, 3, 4]`.

@@ -346,6 +346,8 @@ pub fn catalogue<T: TensorLike>() -> Vec<Case<T>> {
         "log_softmax" Real |x| x.log_softmax(-1) => [2, 3], [2, 1, 2, 2], [2, 0];
 
         // Movement.
+        "identity" Real |x| x.identity()   => [], [3], [2, 3], [0];
+        "identity" Real |x| x * x.identity() => [3];
         "expand" Real |x| x.expand([2, 3]) => [], [1], [3], [1, 3], [2, 1], [2, 3];
         "expand" Real |x| x.expand([2, 2, 1, 3]) => [2, 1, 1], [3];
         "expand" Real |x| x.expand([0, 2]) => [], [2], [1, 1], [0, 2];

@@ -114,7 +114,7 @@ macro_rules! each_operation {
             tanh asinh acosh atanh sigmoid softplus relu silu gelu gelu_tanh maximum
             minimum clamp_min clamp_max where_ lt le gt ge eq ne sign floor ceil round
             trunc detach sum mean max min sum_to norm cumsum
-            logsumexp softmax log_softmax expand reshape permute slice unslice
+            logsumexp softmax log_softmax identity expand reshape permute slice unslice
             pad flip roll tril triu concat unfold fold index_select index_add gather
             scatter_add matmul solve triangular_solve inv slogdet cholesky eigh
         ] $($($argument)+)? }

@@ -9,6 +9,7 @@
 
 mod expression;
 mod programs;
+mod transforms;
 mod traps;
 mod vocabulary;
 
@@ -262,7 +263,9 @@ fn run<T: TensorLike>(model: &T, vector: &Vector, tolerance: Tolerance) -> Resul
     }
 
     // First order, forward.
-    let Some(tangents) = &vector.tangents else { return Ok(true) };
+    let Some(tangents) = &vector.tangents else {
+        return transforms::check(model, vector, tolerance).map(|()| true);
+    };
     let mut v = Vec::new();
     for tangent in tangents {
         v.push(tape.constant(tensor(tangent)?));
@@ -296,6 +299,7 @@ fn run<T: TensorLike>(model: &T, vector: &Vector, tolerance: Tolerance) -> Resul
         }
         lower = higher;
     }
+    transforms::check(model, vector, tolerance)?;
     Ok(true)
 }
 

@@ -6,11 +6,10 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 use serde_json::Value;
 
 use super::vocabulary::tensor;
-use crate::{Error, Slice, Tape, TensorLike, Var};
+use crate::{Error, Slice, TensorLike, Var, transform};
 
 /// The program `name` of `x`, or `None` if there is no such program.
 pub(super) fn apply<'t, T: TensorLike>(
-    tape: &'t Tape<T>,
     name: &str,
     attrs: &Value,
     x: &[Var<'t, T>],
@@ -21,9 +20,9 @@ pub(super) fn apply<'t, T: TensorLike>(
         ("deep_chain", &[x]) => Ok(deep_chain(x)),
         ("fibonacci_fan", &[x]) => Ok(fibonacci_fan(x)),
         ("rosenbrock", &[x]) => Ok(rosenbrock(x)),
-        ("rosenbrock_grad", &[x]) => tape.grad(rosenbrock(x), x),
-        ("rosenbrock_hessian", &[x]) => hessian(rosenbrock(x), x),
-        ("nested5", &[x]) => nested5(x),
+        ("rosenbrock_grad", &[x]) => transform::grad(rosenbrock, x),
+        ("rosenbrock_hessian", &[x]) => transform::hessian(rosenbrock, x),
+        ("nested5", &[x]) => nested(4, x),
         ("logistic_regression", &[w, b, x]) => Ok(logistic_regression(w, b, x)),
         ("mlp_tanh" | "mlp_relu", &[x, w0, b0, w1, b1]) => {
             let y = match tensor(x, &attrs["y"]) {
@@ -46,7 +45,7 @@ pub(super) fn apply<'t, T: TensorLike>(
             (Ok(support), Ok(query)) => maml(w, support, query),
             (Err(error), _) | (_, Err(error)) => return Some(Err(error)),
         },
-        ("lj_forces", &[r]) => tape.grad(lennard_jones(r), r).map(|gradient| -gradient),
+        ("lj_forces", &[r]) => transform::grad(lennard_jones, r).map(|gradient| -gradient),
         ("double_pendulum", &[q, qd]) => double_pendulum(q, qd),
         ("black_scholes", &[s, k, r, sigma, t]) => Ok(black_scholes(s, k, r, sigma, t)),
         _ => return None,
@@ -73,22 +72,12 @@ fn rosenbrock<T: TensorLike>(x: Var<'_, T>) -> Var<'_, T> {
     (100.0 * (tail - head.square()).square() + (1.0 - head).square()).sum()
 }
 
-/// The Hessian of a scalar with respect to a vector, a row at a time.
-fn hessian<'t, T: TensorLike>(y: Var<'t, T>, x: Var<'t, T>) -> Result<Var<'t, T>, Error> {
-    let tape = y.tape();
-    let gradient = tape.grad(y, x)?;
-    let n = x.shape()?.first().copied().unwrap_or(0);
-    let rows: Result<Vec<_>, _> =
-        (0..n).map(|i| tape.grad(gradient.narrow(0, i, 1).sum(), x)).collect();
-    Ok(tape.stack(&rows?, 0))
-}
-
-fn nested5<T: TensorLike>(x: Var<'_, T>) -> Result<Var<'_, T>, Error> {
-    let mut y = x.tanh() * x.sin();
-    for _ in 0..4 {
-        y = x.tape().grad(y, x)?;
+/// The derivative of `order` of tanh x · sin x, one transform inside the other.
+fn nested<T: TensorLike>(order: usize, x: Var<'_, T>) -> Result<Var<'_, T>, Error> {
+    match order {
+        0 => Ok(x.tanh() * x.sin()),
+        _ => transform::grad(|x| x.tape().attempt(|| nested(order - 1, x)), x),
     }
-    Ok(y)
 }
 
 fn logistic_regression<'t, T: TensorLike>(
@@ -123,10 +112,8 @@ fn tanh_mlp<'t, T: TensorLike>(x: Var<'t, T>, [w0, b0, w1, b1]: [Var<'t, T>; 4])
 
 /// The residual of u'' = −π² sin πx with u(0) = u(1) = 0.
 fn pinn_poisson<T: TensorLike>(weights: [Var<'_, T>; 4]) -> Result<Var<'_, T>, Error> {
-    let tape = weights[0].tape();
-    let x = tape.var(weights[0].new_constant([3, 1], &[0.1, 0.5, 0.9]).value()?);
-    let u_x = tape.grad(tanh_mlp(x, weights).sum(), x)?;
-    let u_xx = tape.grad(u_x.sum(), x)?;
+    let x = weights[0].new_constant([3, 1], &[0.1, 0.5, 0.9]);
+    let u_xx = transform::hessian_diagonal(|x| tanh_mlp(x, weights).sum(), x)?;
     let residual = u_xx + PI * PI * (PI * x).sin();
     let ends = tanh_mlp(x.new_constant([2, 1], &[0.0, 1.0]), weights);
     Ok(residual.square().mean() + ends.square().sum())
@@ -137,7 +124,7 @@ fn wgan_gp<'t, T: TensorLike>(
     x: Var<'t, T>,
     weights: [Var<'t, T>; 4],
 ) -> Result<Var<'t, T>, Error> {
-    let gradient = x.tape().grad(tanh_mlp(x, weights).sum(), x)?;
+    let gradient = transform::grad(|x| tanh_mlp(x, weights).sum(), x)?;
     let norms = gradient.square().sum_axes(1).sqrt();
     Ok((norms - 1.0).square().mean())
 }
@@ -152,7 +139,7 @@ fn maml<'t, T: TensorLike>(
         let target = x.narrow(1, 0, 1).reshape([3]) / 2.0;
         (x.matmul(w).tanh() - target).square().mean()
     };
-    let step = w.tape().grad(loss(w, support), w)?;
+    let step = transform::grad(|w| loss(w, support), w)?;
     Ok(loss(w - 0.3 * step, query))
 }
 
@@ -173,22 +160,17 @@ fn lennard_jones<T: TensorLike>(r: Var<'_, T>) -> Var<'_, T> {
 /// The accelerations of a double pendulum of unit masses and lengths, from its Lagrangian:
 /// d/dt ∂L/∂q̇ = ∂L/∂q.
 fn double_pendulum<'t, T: TensorLike>(q: Var<'t, T>, qd: Var<'t, T>) -> Result<Var<'t, T>, Error> {
-    let tape = q.tape();
+    let [dl_dq, _] = transform::grad(|[q, qd]| lagrangian(q, qd), [q, qd])?;
+    let [_, [mixed, mass]] = transform::hessian(|[q, qd]| lagrangian(q, qd), [q, qd])?;
+    Ok(mass.solve(dl_dq - mixed.matmul(qd)))
+}
+
+fn lagrangian<'t, T: TensorLike>(q: Var<'t, T>, qd: Var<'t, T>) -> Var<'t, T> {
     let part = |x: Var<'t, T>, i: usize| x.slice(&[Slice { start: i, stop: i + 1, step: 1 }]).sum();
     let (q1, q2, w1, w2) = (part(q, 0), part(q, 1), part(qd, 0), part(qd, 1));
     let kinetic = w1.square() + 0.5 * w2.square() + w1 * w2 * (q1 - q2).cos();
     let potential = -G * (2.0 * q1.cos() + q2.cos());
-    let lagrangian = kinetic - potential;
-    let [dl_dq, momentum] = tape.grad(lagrangian, [q, qd])?;
-    let mut mass = Vec::new();
-    let mut mixed = Vec::new();
-    for i in 0..2 {
-        let [row_q, row_qd] = tape.grad(part(momentum, i), [q, qd])?;
-        mixed.push(row_q);
-        mass.push(row_qd);
-    }
-    let (mass, mixed) = (tape.stack(&mass, 0), tape.stack(&mixed, 0));
-    Ok(mass.solve(dl_dq - mixed.matmul(qd)))
+    kinetic - potential
 }
 
 /// Standard gravity in the units of the vectors.

@@ -18,7 +18,7 @@ pub(super) fn apply<'t, T: TensorLike>(
     x: &[Var<'t, T>],
 ) -> Option<Result<Var<'t, T>, String>> {
     if let Some(program) = op.strip_prefix("program/") {
-        return programs::apply(tape, program, attrs, x);
+        return programs::apply(program, attrs, x);
     }
     let y = call(tape, op, Attrs(attrs), x).transpose();
     y.or_else(|| NAMES.contains(&op).then(|| Err(format!("{op} does not take {} inputs", x.len()))))

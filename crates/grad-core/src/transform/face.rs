@@ -1,0 +1,230 @@
+//! The two faces of every transform, chosen by what is passed: tensors, or handles on a tape.
+//!
+//! What differs between them is said here, so that a transform is written once: where its function
+//! is recorded, whether its sweeps are recorded too, and in what form the answer leaves.
+
+use std::ops::Deref;
+use std::panic::Location;
+
+use crate::error::{Error, ErrorKind};
+use crate::pullback::error_here;
+use crate::tape::{NodeId, Tape};
+use crate::tensor::TensorLike;
+use crate::transform::params::{Bare, Params, WithTape};
+use crate::var::Var;
+
+/// A tensor (the plain face), or a handle (the face on a tape).
+pub trait Leaf: Clone + sealed::Leaf {
+    /// The type of the tensors.
+    type Tensor: TensorLike;
+
+    /// Where functions are recorded: on a tape of the transform's own, or on that of the handles.
+    #[doc(hidden)]
+    type Home: Deref<Target = Tape<Self::Tensor>>;
+
+    /// True if sweeps are recorded, so that what they give can be differentiated again.
+    #[doc(hidden)]
+    const RECORDS: bool;
+
+    /// Where to record a function of these leaves.
+    #[doc(hidden)]
+    #[track_caller]
+    fn home(op: &'static str, leaves: &[Self]) -> Result<Self::Home, Error>;
+
+    /// The leaf as a variable of its own.
+    #[doc(hidden)]
+    #[track_caller]
+    fn enter<'h>(&self, home: &'h Self::Home) -> Var<'h, Self::Tensor>;
+
+    /// The leaf as a value: a cotangent or tangent.
+    #[doc(hidden)]
+    #[track_caller]
+    fn hold<'h>(&self, home: &'h Self::Home) -> Var<'h, Self::Tensor>;
+
+    /// An answer.
+    #[doc(hidden)]
+    fn leave(home: &Self::Home, x: Var<'_, Self::Tensor>) -> Result<Self, Error>;
+}
+
+/// A function `F` that can be called with a structure `P` of leaves.
+#[diagnostic::on_unimplemented(
+    message = "this closure does not take `{P}` as a transform passes it",
+    note = "for one tensor the closure is `|x| ..`, for an array `|[a, b]| ..`, for any other \
+            structure `|tape, m| ..`; it returns a `Var`"
+)]
+pub trait Call<F, P, Convention>: Leaf {
+    /// Calls it with the nodes `x` of `home` as leaves.
+    #[doc(hidden)]
+    #[track_caller]
+    fn call<'h>(f: &F, form: &P, home: &'h Self::Home, x: &[NodeId]) -> Var<'h, Self::Tensor>;
+}
+
+/// Only tensors and handles are leaves.
+mod sealed {
+    pub trait Leaf {}
+    impl<T: crate::TensorLike> Leaf for T {}
+    impl<T: crate::TensorLike> Leaf for crate::Var<'_, T> {}
+}
+
+impl<T: TensorLike> Leaf for T {
+    type Tensor = T;
+    type Home = Box<Tape<T>>;
+    const RECORDS: bool = false;
+
+    fn home(_: &'static str, _: &[T]) -> Result<Box<Tape<T>>, Error> {
+        Ok(Box::default())
+    }
+
+    #[track_caller]
+    fn enter<'h>(&self, home: &'h Box<Tape<T>>) -> Var<'h, T> {
+        home.var(self.clone())
+    }
+
+    #[track_caller]
+    fn hold<'h>(&self, home: &'h Box<Tape<T>>) -> Var<'h, T> {
+        home.constant(self.clone())
+    }
+
+    fn leave(_: &Box<Tape<T>>, x: Var<'_, T>) -> Result<T, Error> {
+        x.value()
+    }
+}
+
+impl<'t, T: TensorLike> Leaf for Var<'t, T> {
+    type Tensor = T;
+    type Home = &'t Tape<T>;
+    const RECORDS: bool = true;
+
+    #[track_caller]
+    fn home(op: &'static str, leaves: &[Self]) -> Result<&'t Tape<T>, Error> {
+        let message = || "needs at least one handle to know the tape".to_string();
+        match leaves {
+            [] => Err(error_here(op, ErrorKind::Parameter { message: message() })),
+            [first, ..] => Ok(first.tape),
+        }
+    }
+
+    #[track_caller]
+    fn enter<'h>(&self, home: &'h &'t Tape<T>) -> Var<'h, T> {
+        match (std::ptr::eq(*home, self.tape), self.is_tracked()) {
+            (true, false) => home.fresh(*self),
+            _ => home.identity(*self),
+        }
+    }
+
+    fn hold<'h>(&self, _: &'h &'t Tape<T>) -> Var<'h, T> {
+        *self
+    }
+
+    fn leave(home: &&'t Tape<T>, x: Var<'_, T>) -> Result<Self, Error> {
+        x.ok().map(|()| Var { tape: home, id: x.id })
+    }
+}
+
+impl<T: TensorLike, F> Call<F, T, Bare> for T
+where
+    F: for<'s> Fn(Var<'s, T>) -> Var<'s, T>,
+{
+    fn call<'h>(f: &F, _: &T, home: &'h Box<Tape<T>>, x: &[NodeId]) -> Var<'h, T> {
+        f(Var { tape: home, id: x[0] })
+    }
+}
+
+impl<T: TensorLike, F, const N: usize> Call<F, [T; N], Bare> for T
+where
+    F: for<'s> Fn([Var<'s, T>; N]) -> Var<'s, T>,
+{
+    fn call<'h>(f: &F, _: &[T; N], home: &'h Box<Tape<T>>, x: &[NodeId]) -> Var<'h, T> {
+        f(std::array::from_fn(|i| Var { tape: home, id: x[i] }))
+    }
+}
+
+impl<'t, T: TensorLike, F> Call<F, Var<'t, T>, Bare> for Var<'t, T>
+where
+    F: Fn(Var<'t, T>) -> Var<'t, T>,
+{
+    fn call<'h>(f: &F, _: &Self, home: &'h &'t Tape<T>, x: &[NodeId]) -> Var<'h, T> {
+        f(Var { tape: home, id: x[0] })
+    }
+}
+
+impl<'t, T: TensorLike, F, const N: usize> Call<F, [Var<'t, T>; N], Bare> for Var<'t, T>
+where
+    F: Fn([Var<'t, T>; N]) -> Var<'t, T>,
+{
+    fn call<'h>(f: &F, _: &[Self; N], home: &'h &'t Tape<T>, x: &[NodeId]) -> Var<'h, T> {
+        f(std::array::from_fn(|i| Var { tape: home, id: x[i] }))
+    }
+}
+
+impl<T: TensorLike, P, F> Call<F, P, WithTape> for T
+where
+    P: Params<Leaf = T>,
+    F: for<'s> Fn(&'s Tape<T>, P::With<Var<'s, T>>) -> Var<'s, T>,
+{
+    #[track_caller]
+    fn call<'h>(f: &F, form: &P, home: &'h Box<Tape<T>>, x: &[NodeId]) -> Var<'h, T> {
+        f(home, handles(home, form, x))
+    }
+}
+
+impl<'t, T: TensorLike, P, F> Call<F, P, WithTape> for Var<'t, T>
+where
+    P: Params<Leaf = Var<'t, T>>,
+    F: Fn(&'t Tape<T>, P::With<Var<'t, T>>) -> Var<'t, T>,
+{
+    #[track_caller]
+    fn call<'h>(f: &F, form: &P, home: &'h &'t Tape<T>, x: &[NodeId]) -> Var<'h, T> {
+        f(home, handles(home, form, x))
+    }
+}
+
+/// The nodes `x` in the form of the structure they were made from.
+#[track_caller]
+fn handles<'h, T: TensorLike, P: Params>(
+    tape: &'h Tape<T>,
+    form: &P,
+    x: &[NodeId],
+) -> P::With<Var<'h, T>> {
+    let (mut x, location) = (x.iter(), Location::caller());
+    form.map(&mut |_| match x.next() {
+        Some(&id) => Var { tape, id },
+        None => {
+            let kind = ErrorKind::Parameter { message: VISITS.into() };
+            tape.void_error(Error::new("params", kind, location))
+        }
+    })
+}
+
+const VISITS: &str = "a structure's `map` visited more leaves than the time before";
+
+/// The leaves of a structure in order.
+pub(crate) fn leaves<P: Params<Leaf: Clone>>(params: &P) -> Vec<P::Leaf> {
+    let mut leaves = Vec::new();
+    params.map(&mut |leaf| leaves.push(leaf.clone()));
+    leaves
+}
+
+/// A list with one item for each leaf in the form of the structure.
+///
+/// A `map` that is inconsistent gets `instead` where the list has ended, and an error afterwards.
+#[track_caller]
+pub(crate) fn in_form<P: Params, Y>(
+    form: &P,
+    list: Vec<Y>,
+    mut instead: impl FnMut(&P::Leaf) -> Y,
+) -> Result<P::With<Y>, Error> {
+    let mut list = list.into_iter();
+    let mut complete = true;
+    let params = form.map(&mut |leaf| match list.next() {
+        Some(item) => item,
+        None => {
+            complete = false;
+            instead(leaf)
+        }
+    });
+    match complete {
+        true => Ok(params),
+        false => Err(error_here("params", ErrorKind::Parameter { message: VISITS.into() })),
+    }
+}
