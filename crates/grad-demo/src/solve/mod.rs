@@ -4,6 +4,8 @@
 //! then the code as a user of grad-core would write it. What comes out is a [`Report`], a short
 //! table with the checks that the result has to pass.
 
+mod network;
+mod optimize;
 mod progress;
 mod report;
 
@@ -60,6 +62,7 @@ macro_rules! problems {
 problems! {
     black_scholes::BlackScholes,
     double_pendulum::DoublePendulum,
+    poisson::Poisson,
 }
 
 /// The problem of a name.
