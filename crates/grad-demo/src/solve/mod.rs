@@ -63,6 +63,7 @@ problems! {
     black_scholes::BlackScholes,
     double_pendulum::DoublePendulum,
     poisson::Poisson,
+    wgan::Wgan,
 }
 
 /// The problem of a name.
