@@ -78,6 +78,12 @@ impl fmt::Display for Report {
     }
 }
 
+/// The largest of errors, which are not negative; NaN if one is, unlike by `f64::max`.
+pub(crate) fn largest(errors: impl IntoIterator<Item = f64>) -> f64 {
+    let worse = |x: f64, y: f64| if x.is_nan() || x > y { x } else { y };
+    errors.into_iter().fold(0.0, worse)
+}
+
 /// Four digits, as a reader would write them.
 fn number(x: f64) -> String {
     match x.abs() {
@@ -114,6 +120,12 @@ A title
         for bad in [1.0, 2.0, f64::INFINITY, f64::NAN] {
             assert!(!Report::new("").check("y", 0.0, 1.0).check("x", bad, 1.0).passed(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_error_that_is_no_number_is_the_largest() {
+        assert_eq!(largest([0.5, 2.0, 1.0]), 2.0);
+        assert!(largest([0.5, f64::NAN, 1.0]).is_nan());
     }
 
     #[test]
