@@ -62,6 +62,7 @@ macro_rules! problems {
 problems! {
     black_scholes::BlackScholes,
     double_pendulum::DoublePendulum,
+    molecule::Molecule,
     poisson::Poisson,
     wgan::Wgan,
 }
