@@ -7,6 +7,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::solve::PROBLEMS;
+use crate::train::TrainArgs;
 
 /// Differentiate the program of the original simple-grad, and print the trace.
 ///
@@ -32,13 +33,15 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  all went well
   1  compare found a difference above the tolerance, or a result of solve is not good enough
-  2  what was asked for could not be done";
+  2  what was asked for could not be done
+  130  Ctrl-C ended train early";
 
 /// What to do instead.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Compare(CompareArgs),
     Solve(SolveArgs),
+    Train(TrainArgs),
 }
 
 /// Where to compute, and in what precision.

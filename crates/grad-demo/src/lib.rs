@@ -3,7 +3,7 @@
 //!
 //! One module a concern: `args` says what can be asked for, `backend` brings a computation to the
 //! tensors asked for, `program` is the computation, `output` and `compare` show what came out.
-//! `solve` has the problems, one module each.
+//! `solve` has the problems, one module each, and `train` fits a classifier to real data.
 
 mod args;
 mod backend;
@@ -11,6 +11,7 @@ mod compare;
 mod output;
 mod program;
 mod solve;
+mod train;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -41,13 +42,19 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         None => output::trace(cli.place, cli.format),
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Solve(args)) => solve::run(&args),
+        Some(Command::Train(args)) => train::run(&args),
     }
 }
 
 /// Says on the standard error what is wrong. Never a backtrace: the sentence has to do.
 fn complain(sentence: &str) {
+    say(&format!("error: {sentence}"));
+}
+
+/// Says something on the standard error.
+fn say(sentence: &str) {
     // Where nobody listens there is nothing left to do.
-    let _ = writeln!(std::io::stderr().lock(), "error: {sentence}");
+    let _ = writeln!(std::io::stderr().lock(), "{sentence}");
 }
 
 /// The README of the project, so that its code is compiled and run.
