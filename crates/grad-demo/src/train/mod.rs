@@ -82,7 +82,8 @@ impl Job for Train<'_> {
         if !training.is_done() {
             session.save(&training);
         }
-        let Session { unsaved, .. } = session;
+        let Session { progress, unsaved, .. } = session;
+        drop(progress);
 
         // The result first: it is there even if the files are not.
         output::print(&report::table(&training, &data))?;

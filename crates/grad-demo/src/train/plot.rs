@@ -59,7 +59,9 @@ fn draw(
     let loss = |score: Score| score.loss.clamp(1e-9, 1e9);
     let losses = history.iter().flat_map(|scores| [loss(scores.train), loss(scores.test)]);
     let (least, most) = losses.fold((1.0, 1.0), |(least, most), x| (x.min(least), x.max(most)));
-    panel(&left, "loss", (least..1.1 * most).log_scale(), UpperRight, history, loss)?;
+    // A power of ten, from where the labels begin.
+    let bottom = 10_f64.powf(least.log10().floor());
+    panel(&left, "loss", (bottom..1.1 * most).log_scale(), UpperRight, history, loss)?;
     panel(&right, "accuracy", 0.0..1.0, LowerRight, history, |score| score.accuracy)?;
     Ok(picture.present()?)
 }
