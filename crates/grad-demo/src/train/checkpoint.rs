@@ -160,7 +160,7 @@ impl Checkpoint {
         };
         let (mlp, mean, square) = (tensors("")?, tensors(MEAN)?, tensors(SQUARE)?);
         // One row from before the first step.
-        let n_rows = 1 + n_steps / settings.n_batches();
+        let n_rows = (n_steps / settings.n_batches()).saturating_add(1);
         let history = take(HISTORY)?.numbers(HISTORY, &[n_rows, 4])?;
         if let Some(name) = self.entries.keys().next() {
             bail!("it has a tensor {name}, which is not of the model");
@@ -178,7 +178,7 @@ mod tests {
     use grad_candle::candle_core::{Device, Tensor};
     use grad_ndarray::NdTensor;
 
-    use super::super::data::Data;
+    use super::super::data::{Data, N_TRAIN};
     use super::super::fit::Watch;
     use super::*;
 
@@ -342,6 +342,12 @@ mod tests {
             &forged(|run, _| run.n_steps = 3)?,
             "its tensor history has the shape [1, 4], not [2, 4]",
         );
+        let forged = forged(|run, _| {
+            run.n_steps = usize::MAX;
+            run.settings.batch_size = N_TRAIN;
+        })?;
+        let sentence = format!("its tensor history has the shape [1, 4], not [{}, 4]", usize::MAX);
+        assert_refused(&forged, &sentence);
         Ok(())
     }
 

@@ -2,15 +2,15 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
 /// Puts what `write` writes into a file at `path`, in place of what is there.
 ///
-/// `write` gets a new file in the same directory, which takes the name when all is on the disk.
-/// Renaming is atomic: whoever looks finds the old file or the new one, and after an error or a
-/// crash the old one.
+/// `write` gets a new file in the same directory, with the same extension, which takes the name when
+/// all is on the disk. Renaming is atomic: whoever looks finds the old file or the new one, and
+/// after an error or a crash the old one.
 ///
 /// # Errors
 /// If `write` fails, or the file cannot be written.
@@ -19,12 +19,10 @@ pub(super) fn replace(
     write: impl FnOnce(&Path) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let replace = || {
-        // A link stays a link: the file that it leads to is replaced.
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-        let file = beside(&path)?;
+        let file = beside(path)?;
         write(file.path())?;
         file.as_file().sync_all()?;
-        file.persist(path).map_err(|failed| failed.error)?;
+        file.persist(target(path)).map_err(|failed| failed.error)?;
         Ok(())
     };
     replace().map_err(|error| cannot_write(path, &error))
@@ -41,9 +39,15 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     beside(path).map(drop).map_err(|error| cannot_write(path, &error.into()))
 }
 
-/// A new file in the directory of `path`, with the same extension.
+/// The file that is replaced. A link stays a link: what it leads to is meant.
+fn target(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// A new file in the directory of the one to be replaced, with the extension of `path`.
 fn beside(path: &Path) -> io::Result<NamedTempFile> {
-    let directory = match path.parent() {
+    let target = target(path);
+    let directory = match target.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };

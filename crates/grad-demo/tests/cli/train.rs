@@ -257,6 +257,17 @@ fn a_result_is_printed_even_if_it_cannot_be_saved() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_link_stays_a_link() {
+    let place = Place::new();
+    fs::write(place.path("curve"), "").expect("a new file");
+    std::os::unix::fs::symlink("curve", place.path("link.png")).expect("a new link");
+    place.printed(&format!("{SMALL} --plot link.png"));
+    assert!(place.path("link.png").is_symlink());
+    assert!(place.read("curve").starts_with(b"\x89PNG"));
+}
+
+#[test]
 fn there_is_never_half_a_file() {
     let place = Place::new();
     let arguments = format!("--hidden 8 --batch-size 1415 --epochs 100 --checkpoint {FILE}");
