@@ -3,7 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::solve::PROBLEMS;
+use crate::train::TrainArgs;
 
 /// Differentiate the program of the original simple-grad, and print the trace.
 ///
@@ -28,13 +32,16 @@ pub(crate) struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all went well
-  1  compare found a difference above the tolerance
-  2  what was asked for could not be done";
+  1  compare found a difference above the tolerance, or a result of solve is not good enough
+  2  what was asked for could not be done
+  130  Ctrl-C ended train early";
 
 /// What to do instead.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Compare(CompareArgs),
+    Solve(SolveArgs),
+    Train(TrainArgs),
 }
 
 /// Where to compute, and in what precision.
@@ -83,6 +90,30 @@ impl CompareArgs {
             DType::F64 => 1e-12,
         })
     }
+}
+
+/// Solve a problem that needs derivatives of derivatives.
+///
+/// Prints a table of the results; exits with 1 if one is not good enough.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct SolveArgs {
+    /// The problem
+    #[arg(value_parser = problems(), required_unless_present = "list")]
+    pub(crate) name: Option<String>,
+
+    /// Say what the problems are
+    #[arg(long, exclusive = true)]
+    pub(crate) list: bool,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+/// One of the problems by its name.
+fn problems() -> PossibleValuesParser {
+    let problem = |&(name, summary)| PossibleValue::new(name).help(summary);
+    PossibleValuesParser::new(PROBLEMS.iter().map(problem))
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -1,14 +1,17 @@
 //! The command line of simple-grad: the program of the original on any backend, and what backends
-//! make of it compared.
+//! make of it compared; and problems that need derivatives of derivatives.
 //!
 //! One module a concern: `args` says what can be asked for, `backend` brings a computation to the
 //! tensors asked for, `program` is the computation, `output` and `compare` show what came out.
+//! `solve` has the problems, one module each, and `train` fits a classifier to real data.
 
 mod args;
 mod backend;
 mod compare;
 mod output;
 mod program;
+mod solve;
+mod train;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -38,13 +41,20 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         None => output::trace(cli.place, cli.format),
         Some(Command::Compare(args)) => compare::run(&args),
+        Some(Command::Solve(args)) => solve::run(&args),
+        Some(Command::Train(args)) => train::run(&args),
     }
 }
 
 /// Says on the standard error what is wrong. Never a backtrace: the sentence has to do.
 fn complain(sentence: &str) {
+    say(&format!("error: {sentence}"));
+}
+
+/// Says something on the standard error.
+fn say(sentence: &str) {
     // Where nobody listens there is nothing left to do.
-    let _ = writeln!(std::io::stderr().lock(), "error: {sentence}");
+    let _ = writeln!(std::io::stderr().lock(), "{sentence}");
 }
 
 /// The README of the project, so that its code is compiled and run.

@@ -3,6 +3,7 @@
 mod arguments;
 mod compare;
 mod trace;
+mod train;
 
 use std::process::{Command, Output, Stdio};
 
@@ -24,12 +25,16 @@ pub(crate) fn command(arguments: &str) -> Command {
     command
 }
 
+impl From<Output> for Ran {
+    fn from(Output { status, stdout, stderr }: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("the program writes UTF-8");
+        Ran { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    }
+}
+
 /// Runs [`command`] to its end.
 pub(crate) fn run(arguments: &str) -> Ran {
-    let Output { status, stdout, stderr } =
-        command(arguments).output().expect("the program was built for this test");
-    let text = |bytes| String::from_utf8(bytes).expect("the program writes UTF-8");
-    Ran { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    Ran::from(command(arguments).output().expect("the program was built for this test"))
 }
 
 /// What a run prints that must succeed without a complaint.
