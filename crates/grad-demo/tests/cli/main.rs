@@ -2,6 +2,7 @@
 
 mod arguments;
 mod compare;
+mod readme;
 mod trace;
 mod train;
 
