@@ -1,7 +1,7 @@
 //! `TensorLike` for `CandleTensor`: which function serves which method.
 
 use candle_core::Tensor;
-use grad_core::extend::{DType, Index, Slice, TensorLike, Window, stretched_axes};
+use grad_core::extend::{DType, Index, Slice, Storage, TensorLike, Window, stretched_axes};
 use grad_linalg::Matrices;
 
 use crate::error::{CandleError, Result};
@@ -22,6 +22,7 @@ impl TensorLike for CandleTensor {
 
     #[inline] fn shape(&self) -> &[usize] { self.0.dims() }
     #[inline] fn dtype(&self) -> DType { dtype_of(&self.0) }
+    fn storage(&self) -> Storage { tensor::storage(&self.0) }
     fn full(&self, shape: &[usize], value: f64) -> Result<Self> { wrap(tensor::full(&self.0, shape, value)) }
     fn from_host(&self, shape: &[usize], data: &[f64]) -> Result<Self> { wrap(tensor::from_host(&self.0, shape, data)) }
     fn to_host(&self) -> Result<Vec<f64>> { tensor::to_host(&self.0) }

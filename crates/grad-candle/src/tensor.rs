@@ -100,6 +100,18 @@ pub(crate) fn dtype_of(x: &Tensor) -> extend::DType {
     }
 }
 
+/// The buffer from its beginning to the last element that the tensor reaches: candle does not say
+/// how long a buffer is, but some tensor reaches its end.
+pub(crate) fn storage(x: &Tensor) -> extend::Storage {
+    // All that share the buffer have it at one address, behind a lock.
+    let (buffer, layout) = x.storage_and_layout();
+    let axes = layout.dims().iter().zip(layout.stride());
+    let last = axes.map(|(&n, &step)| n.saturating_sub(1) * step).sum::<usize>();
+    let n = if x.dims().contains(&0) { 0 } else { layout.start_offset() + last + 1 };
+    let bytes = 0..n * x.dtype().size_in_bytes();
+    extend::Storage::Part { memory: std::ptr::from_ref(&*buffer).addr(), bytes }
+}
+
 /// `value` everywhere: one element in memory, repeated with stride 0.
 pub(crate) fn full(like: &Tensor, shape: &[usize], value: f64) -> Result<Tensor> {
     count(shape)?;

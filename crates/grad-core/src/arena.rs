@@ -152,6 +152,17 @@ impl<T: TensorLike> Arena<T> {
         }
     }
 
+    /// The memory of the nodes and the side lists, without that of the tensors.
+    pub(crate) fn bytes(&self) -> usize {
+        // An operation stands behind two counters.
+        let ops = self.shared_ops.iter().map(|op| size_of_val(&**op) + 2 * size_of::<usize>());
+        let inputs = self.many_inputs.iter().map(|inputs| size_of_val(&**inputs));
+        bytes_of(&self.nodes)
+            + bytes_of(&self.shared_ops)
+            + bytes_of(&self.many_inputs)
+            + ops.chain(inputs).sum::<usize>()
+    }
+
     /// Removes all nodes and keeps the memory.
     #[inline]
     pub(crate) fn clear(&mut self) {
@@ -159,6 +170,11 @@ impl<T: TensorLike> Arena<T> {
         self.shared_ops.clear();
         self.many_inputs.clear();
     }
+}
+
+/// The memory that a list holds, used or not.
+pub(crate) fn bytes_of<X>(list: &Vec<X>) -> usize {
+    list.capacity() * size_of::<X>()
 }
 
 impl<T: TensorLike> Node<T> {

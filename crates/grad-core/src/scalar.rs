@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::error::Unsupported;
-use crate::tensor::{DType, TensorLike};
+use crate::tensor::{DType, Storage, TensorLike};
 
 /// What `f64` answers when asked for something that is not a scalar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +105,7 @@ impl TensorLike for f64 {
         Err(Unsupported { op: "matmul", backend: "f64" }.into())
     }
 
+    fn storage(&self) -> Storage { Storage::Inline }
     #[inline] fn neg(&self) -> Result<f64, ScalarError> { Ok(-self) }
     #[inline] fn scale(&self, by: f64) -> Result<f64, ScalarError> { Ok(self * by) }
     #[inline] fn shift(&self, by: f64) -> Result<f64, ScalarError> { Ok(self + by) }

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::arena::Arena;
+use crate::arena::{Arena, bytes_of};
 use crate::tape::NodeId;
 use crate::tensor::TensorLike;
 
@@ -117,6 +117,16 @@ impl Subgraph {
         targets.clear();
         targets.extend(ids.iter().map(|&id| Edge::from_mark(arena.get(id).state.mark()).step()));
         found.iter().for_each(|&id| arena.get(id).state.set_mark(UNMARKED));
+    }
+
+    /// The memory of a plan.
+    pub(crate) fn bytes(&self) -> usize {
+        bytes_of(&self.found)
+            + bytes_of(&self.nodes)
+            + bytes_of(&self.is_target)
+            + bytes_of(&self.edges_end)
+            + bytes_of(&self.edges)
+            + bytes_of(&self.targets)
     }
 
     /// The number of steps.

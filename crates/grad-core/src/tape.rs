@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 
-use crate::arena::{Arena, Leaf};
+use crate::arena::{Arena, Leaf, bytes_of};
 use crate::error::{Error, ErrorKind, backend};
 use crate::op::{Op, OpRef};
 use crate::shape::Shape;
@@ -509,6 +509,28 @@ impl<T: TensorLike> Tape<T> {
             location: node.location,
             var: Var { tape: self, id },
         }
+    }
+
+    /// The memory that the tape holds besides that of the tensors.
+    pub(crate) fn own_bytes(&self) -> usize {
+        let Spare { graph, cts, scratch } = &self.spare;
+        let (plan, of_cts, of_scratch) = (graph.take(), cts.take(), scratch.take());
+        let spare = plan.bytes()
+            + bytes_of(&of_cts)
+            + of_scratch.as_ref().map_or(0, |tape| size_of_val(&**tape) + tape.own_bytes());
+        graph.set(plan);
+        cts.set(of_cts);
+        scratch.set(of_scratch);
+        let Inner { arena, errors, names, sweeps } = &*self.inner.borrow();
+        let names_text: usize = names.iter().map(|(_, name)| name.len()).sum();
+        let derivatives: usize = sweeps.iter().map(|sweep| bytes_of(&sweep.derivatives)).sum();
+        arena.bytes()
+            + bytes_of(errors)
+            + bytes_of(names)
+            + names_text
+            + bytes_of(sweeps)
+            + derivatives
+            + spare
     }
 
     /// The lines that nodes get while a sweep runs rules.

@@ -5,9 +5,10 @@
 //! overrides with the definitions given here.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::error::Unsupported;
-use crate::shape::{Index, Shape, Slice, Window};
+use crate::shape::{Index, Shape, Slice, Window, n_elements};
 
 /// A tensor that the engine can differentiate through.
 ///
@@ -392,6 +393,20 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
         self.from_host(self.shape(), &data)
     }
 
+    /// Where the elements lie, so that memory which several tensors share is counted once in
+    /// [`Tape::memory`](crate::Tape::memory).
+    ///
+    /// By default a buffer of its own that is as large as the shape says, also for a clone; elements
+    /// of a type without derivatives are taken for 8 bytes.
+    fn storage(&self) -> Storage {
+        let size = match self.dtype() {
+            DType::BF16 | DType::F16 => 2,
+            DType::F32 => 4,
+            DType::F64 | DType::Other(_) => 8,
+        };
+        Storage::Own(n_elements(self.shape()).unwrap_or(0) * size)
+    }
+
     /// `self + rhs` of the same shape; takes `self`, so that a backend may add in place where it
     /// holds the only reference.
     fn accumulate(self, rhs: &Self) -> Result<Self, Self::Error> {
@@ -533,6 +548,23 @@ pub fn stretched_axes(from: &[usize], to: &[usize]) -> Vec<usize> {
     (0..to.len())
         .filter(|&axis| axis < missing || (from[axis - missing] == 1 && to[axis] != 1))
         .collect()
+}
+
+/// Where the elements of a tensor lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// In the tensor itself: it holds no other memory.
+    Inline,
+    /// In so many bytes that no other tensor reaches.
+    Own(usize),
+    /// In a part of some memory; where such parts overlap, tensors share it.
+    Part {
+        /// Which memory: any number, the same for tensors that may share. That of the process as a
+        /// whole will do, where the bytes are addresses.
+        memory: usize,
+        /// From the first byte of the part to after the last.
+        bytes: Range<usize>,
+    },
 }
 
 /// The type of a tensor's elements.

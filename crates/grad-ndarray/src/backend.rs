@@ -1,6 +1,6 @@
 //! `TensorLike` for `NdTensor`: which kernel, with which formula.
 
-use grad_core::extend::{DType, Index, Shape, Slice, TensorLike, Window, n_elements};
+use grad_core::extend::{DType, Index, Shape, Slice, Storage, TensorLike, Window, n_elements};
 use grad_linalg as linalg;
 
 use crate::element::Element;
@@ -15,6 +15,7 @@ impl<A: Element> TensorLike for NdTensor<A> {
 
     #[inline] fn shape(&self) -> &[usize] { self.shape_slice() }
     #[inline] fn dtype(&self) -> DType { A::DTYPE }
+    fn storage(&self) -> Storage { self.addresses() }
     #[inline] fn full(&self, shape: &[usize], value: f64) -> Result<A> {
         Ok(NdTensor::fill(A::from_f64(value), checked("full", Shape::from(shape))?))
     }

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use grad_core::extend::{Shape, n_elements};
+use grad_core::extend::{Shape, Storage, n_elements};
 use ndarray::{
     ArcArray, Array, ArrayBase, ArrayD, ArrayView, ArrayViewD, Axis, Data, Dimension, IxDyn,
     ShapeBuilder,
@@ -117,6 +117,20 @@ impl<A: Element> NdTensor<A> {
             Repr::Dense { base, pending: None } => base.shape(),
             Repr::Dense { pending: Some(shape), .. } => shape,
         }
+    }
+
+    /// The addresses between the first and the last element in memory. A view that shares a buffer
+    /// overlaps with what it was taken from.
+    pub(crate) fn addresses(&self) -> Storage {
+        let Repr::Dense { base, .. } = &self.0 else { return Storage::Inline };
+        // How far the elements reach before and behind the one at index 0.
+        let reach = |sign: isize| -> usize {
+            let axes = base.shape().iter().zip(base.strides());
+            axes.map(|(&n, &step)| (n - 1) * (sign * step).max(0) as usize).sum()
+        };
+        let first = base.as_ptr().addr();
+        let bytes = first - reach(-1) * size_of::<A>()..first + (reach(1) + 1) * size_of::<A>();
+        Storage::Part { memory: 0, bytes }
     }
 
     /// The tensor as a view of an array, with stride 0 along axes that are broadcast; no copy.
