@@ -58,3 +58,21 @@ fn a_repeated_number_is_counted_as_one() {
     // The sum; the seed and, repeated, the gradient.
     assert_eq!(buffers(&tape), [(192, 1), (8, 1), (8, 2)]);
 }
+
+#[test]
+fn detect_nan_looks_at_every_float_type() {
+    for dtype in [DType::BF16, DType::F16, DType::F32, DType::F64] {
+        let of = |data: &[f64]| Tensor::new(data, &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+        let tape = Tape::<CandleTensor>::new();
+        tape.detect_nan();
+        let x = tape.var(of(&[1.0, 60_000.0, -60_000.0]));
+        assert!(!x.is_void() && !(x - x).sum().is_void(), "{dtype:?}");
+        assert!(x.sqrt().is_void() && (x / 0.0).is_void(), "{dtype:?}");
+        assert!(tape.var(of(&[0.0, f64::NEG_INFINITY])).is_void(), "{dtype:?}");
+        let zero = tape.var(of(&[0.0]));
+        assert!(tape.grad(zero.sqrt(), zero).is_err(), "{dtype:?}");
+    }
+    let tape = Tape::<CandleTensor>::new();
+    tape.detect_nan();
+    assert!(!tape.constant(Tensor::ones(2, DType::U8, &Device::Cpu).unwrap()).is_void());
+}

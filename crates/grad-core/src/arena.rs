@@ -152,6 +152,17 @@ impl<T: TensorLike> Arena<T> {
         }
     }
 
+    /// Removes the node recorded last.
+    pub(crate) fn pop(&mut self) {
+        let Some(node) = self.nodes.pop() else { return };
+        if let Origin::Shared(_) = node.origin {
+            self.shared_ops.pop();
+        }
+        if node.inputs.n == MANY {
+            self.many_inputs.pop();
+        }
+    }
+
     /// The memory of the nodes and the side lists, without that of the tensors.
     pub(crate) fn bytes(&self) -> usize {
         // An operation stands behind two counters.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
+use crate::diagnose::NotFinite;
 use crate::shape::{Shape, Slice, list};
 use crate::tensor::DType;
 use crate::view::Mode;
@@ -67,6 +68,10 @@ impl fmt::Display for Error {
             Some((Mode::Reverse, pulled)) => write!(f, ", while pulling back {pulled}"),
             Some((Mode::Forward, pushed)) => write!(f, ", while pushing forward {pushed}"),
             None => Ok(()),
+        }?;
+        match kind {
+            ErrorKind::NotFinite(found) => found.write_details(f),
+            _ => Ok(()),
         }
     }
 }
@@ -225,6 +230,8 @@ pub enum ErrorKind {
         /// The line that made the handle.
         location: &'static Location<'static>,
     },
+    /// What [`Tape::detect_nan`](crate::Tape::detect_nan) found to be NaN or infinite.
+    NotFinite(Box<NotFinite>),
     /// A handle of another tape.
     ForeignHandle,
     /// The tape holds as many nodes as it may.
@@ -293,6 +300,7 @@ impl fmt::Display for ErrorKind {
             Untracked { op, location } => {
                 write!(f, "no derivative with respect to an untracked handle ({op} at {location})")
             }
+            NotFinite(found) => found.fmt(f),
             ForeignHandle => f.write_str("the handle belongs to another tape"),
             TapeFull { limit } => write!(f, "the tape is full: it may hold {limit} nodes"),
             Backend(source) => write!(f, "the backend failed: {source}"),

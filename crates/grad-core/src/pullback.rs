@@ -12,6 +12,7 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
+use crate::diagnose::not_finite;
 use crate::error::{Error, ErrorKind, backend};
 use crate::op::{Op, OpRef, Primal};
 use crate::shape::Shape;
@@ -323,6 +324,9 @@ trait Calculus<'t, T: TensorLike> {
     /// A cotangent from a rule, if it is a value of this tape and shaped like argument `arg`.
     fn leave(&self, p: &Primal<'t, T>, arg: usize, ct: Var<'t, T>) -> Option<Self::Ct>;
 
+    /// The tensor that a cotangent is.
+    fn value(&self, ct: &Self::Ct) -> Result<T, Error>;
+
     /// Called when all cotangents of a node have left.
     fn end_node(&self);
 
@@ -349,6 +353,10 @@ impl<'t, T: TensorLike> Calculus<'t, T> for Recorded<'t, T> {
 
     fn leave(&self, p: &Primal<'t, T>, arg: usize, ct: Var<'t, T>) -> Option<Var<'t, T>> {
         self.tape.checked_value(ct).is_some_and(|value| p.has_shape_of(arg, &value)).then_some(ct)
+    }
+
+    fn value(&self, ct: &Var<'t, T>) -> Result<T, Error> {
+        ct.value()
     }
 
     fn end_node(&self) {}
@@ -383,6 +391,10 @@ impl<'t, T: TensorLike> Calculus<'t, T> for Plain<'t, T> {
         self.scratch.checked_value(ct).filter(|value| p.has_shape_of(arg, value))
     }
 
+    fn value(&self, ct: &T) -> Result<T, Error> {
+        Ok(ct.clone())
+    }
+
     #[inline]
     fn end_node(&self) {
         self.scratch.rewind();
@@ -403,12 +415,17 @@ fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
     seed: C::Ct,
     cts: &mut [Option<C::Ct>],
 ) -> Result<(), Error> {
+    let is_watched = home.is_watched();
     if let Some(last) = cts.last_mut() {
         // y is the youngest of its ancestors.
+        if is_watched {
+            let y = graph.node(graph.len() - 1);
+            not_finite::check_seed(home, y, &calculus.value(&seed)?)?;
+        }
         *last = Some(seed);
     }
     let lines = calculus.tape().lines();
-    let mut buffers = Buffers { wanted: Vec::new(), x_bar: Vec::new() };
+    let mut buffers = Buffers { wanted: Vec::new(), x_bar: Vec::new(), is_watched };
     for step in (0..graph.len()).rev() {
         let inputs = graph.inputs(step);
         if inputs.iter().all(Edge::is_none) {
@@ -432,6 +449,7 @@ fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
 struct Buffers<'t, T: TensorLike> {
     wanted: Vec<bool>,
     x_bar: Vec<Option<Var<'t, T>>>,
+    is_watched: bool,
 }
 
 /// Pulls the cotangent of one node back to its inputs, and accumulates there.
@@ -442,13 +460,14 @@ fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
     ct: C::Ct,
     inputs: &[Edge],
     cts: &mut [Option<C::Ct>],
-    Buffers { wanted, x_bar }: &mut Buffers<'t, T>,
+    Buffers { wanted, x_bar, is_watched }: &mut Buffers<'t, T>,
 ) -> Result<(), Error> {
     wanted.clear();
     wanted.extend(inputs.iter().map(Edge::is_some));
     x_bar.clear();
     x_bar.resize(inputs.len(), None);
-    op.pullback(p, calculus.enter(ct), wanted, x_bar);
+    let ct = calculus.enter(ct);
+    op.pullback(p, ct, wanted, x_bar);
     for (arg, (&x_bar, input)) in x_bar.iter().zip(inputs).enumerate() {
         let (Some(x_bar), Some(step)) = (x_bar, input.step()) else { continue };
         let new = match calculus.leave(p, arg, x_bar) {
@@ -461,6 +480,9 @@ fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
                 calculus.add(old, new).map_err(|e| e.in_sweep(Mode::Reverse, op.name()))?
             }
         });
+        if *is_watched && let Some(x_bar) = &cts[step] {
+            not_finite::check_cotangent(p, arg, ct, &calculus.value(x_bar)?)?;
+        }
     }
     calculus.end_node();
     Ok(())

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use crate::diagnose::not_finite;
 use crate::error::{Error, ErrorKind};
 use crate::op::{OpRef, Primal};
 use crate::pullback::here;
@@ -52,6 +53,7 @@ impl<T: TensorLike> Tape<T> {
             }
         }
         let mut derivatives = Vec::with_capacity(graph.len());
+        let is_watched = self.is_watched();
         let lines = self.lines();
         for at in 0..graph.len() {
             let node = graph.node(at);
@@ -67,6 +69,10 @@ impl<T: TensorLike> Tape<T> {
                     tangents[at] = push_node(&op, &p, &x_dot, tangents[at])
                         .map_err(|error| error.in_sweep(Mode::Forward, op.name()))?;
                 }
+            }
+            if let Some(t) = tangents[at].filter(|_| is_watched) {
+                let x_dot = graph.inputs(at).iter().map(|x| x.step().and_then(|at| tangents[at]));
+                not_finite::check_tangent(Var { tape: self, id: node }, t, x_dot)?;
             }
             derivatives.extend(tangents[at].map(|t| (node, t.id)));
         }

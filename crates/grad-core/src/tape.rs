@@ -14,6 +14,7 @@ use std::rc::Rc;
 use smallvec::SmallVec;
 
 use crate::arena::{Arena, Leaf, bytes_of};
+use crate::diagnose::not_finite;
 use crate::error::{Error, ErrorKind, backend};
 use crate::op::{Op, OpRef};
 use crate::shape::Shape;
@@ -99,6 +100,8 @@ pub struct Tape<T: TensorLike> {
     /// The line that nodes inherit while a sweep runs a rule.
     pub(crate) inherited: Cell<Option<&'static Location<'static>>>,
     limit: u32,
+    /// Whether `detect_nan` is on.
+    watches: Cell<bool>,
     /// Memory that one sweep leaves to the next.
     pub(crate) spare: Spare<T>,
 }
@@ -131,6 +134,7 @@ impl<T: TensorLike> Tape<T> {
             inner: RefCell::new(Inner { arena, errors, names, sweeps }),
             inherited: Cell::new(None),
             limit: limit.min(MAX_NODES) as u32,
+            watches: Cell::new(false),
             spare: Spare { graph: Cell::default(), cts: Cell::default(), scratch: Cell::default() },
         }
     }
@@ -365,7 +369,44 @@ impl<T: TensorLike> Tape<T> {
             return self.void_error(Error::new("tape", kind, location));
         }
         push(&mut inner.arena);
-        Var { tape: self, id: NodeId(index as u32) }
+        let recorded = Var { tape: self, id: NodeId(index as u32) };
+        if self.watches.get() {
+            drop(inner);
+            return self.keep_if_finite(recorded);
+        }
+        recorded
+    }
+
+    /// The node recorded last, which is removed if it holds what `detect_nan` is looking for.
+    #[cold]
+    fn keep_if_finite<'t>(&'t self, recorded: Var<'t, T>) -> Var<'t, T> {
+        if !self.is_watched() {
+            return recorded;
+        }
+        match not_finite::check_value(recorded) {
+            Ok(()) => recorded,
+            Err(error) => {
+                self.inner.borrow_mut().arena.pop();
+                self.void_error(error)
+            }
+        }
+    }
+
+    /// Whether `detect_nan` is on, and no rule runs: what a rule calculates with may be infinite,
+    /// since a zero cotangent stops it. What leaves the rule is watched.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watches.get() && self.inherited.get().is_none()
+    }
+
+    /// Turns `detect_nan` on or off.
+    pub(crate) fn watch(&self, on: bool) {
+        self.watches.set(on);
+    }
+
+    /// Turns `detect_nan` off while the answer lives, for what calculates with infinities.
+    pub(crate) fn unwatched(&self) -> Unwatched<'_> {
+        Unwatched { watches: &self.watches, before: self.watches.replace(false) }
     }
 
     /// A void handle with an error of the caller's own, for functions and rules on handles that
@@ -511,6 +552,10 @@ impl<T: TensorLike> Tape<T> {
         }
     }
 
+    pub(crate) fn inputs(&self, id: NodeId) -> SmallVec<[NodeId; 4]> {
+        SmallVec::from_slice(self.inner.borrow().arena.inputs(id))
+    }
+
     /// The memory that the tape holds besides that of the tensors.
     pub(crate) fn own_bytes(&self) -> usize {
         let Spare { graph, cts, scratch } = &self.spare;
@@ -568,6 +613,18 @@ impl Lines<'_> {
 impl Drop for Lines<'_> {
     fn drop(&mut self) {
         self.inherited.set(self.before);
+    }
+}
+
+/// While it lives, `detect_nan` is off; afterwards it is as it was.
+pub(crate) struct Unwatched<'a> {
+    watches: &'a Cell<bool>,
+    before: bool,
+}
+
+impl Drop for Unwatched<'_> {
+    fn drop(&mut self) {
+        self.watches.set(self.before);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a tape says of itself.
+//! What a tape says of itself: its memory, the first number that is none, and missing gradients.
 
 #![cfg(feature = "testing")]
 
@@ -7,8 +7,10 @@ mod support;
 use std::time::{Duration, Instant};
 
 use expect_test::{Expect, expect};
-use grad_core::testing::Reference;
-use grad_core::{Error, Shape, Tape, TensorLike};
+use grad_core::diagnose::Quantity;
+use grad_core::extend::{ByPartial, Elementwise, Op, Primal};
+use grad_core::testing::{Case, Reference, catalogue};
+use grad_core::{Error, ErrorKind, Pool, ScalarError, Shape, Tape, TensorLike, Var};
 use support::{Fault, Faulty};
 
 type Tested = Result<(), Error>;
@@ -135,4 +137,444 @@ fn a_large_tape_is_reported_quickly() {
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     assert_eq!(text.lines().count(), 4);
     assert!(text.contains("100000 × 16 B"), "{text}");
+}
+
+// ------------------------------------------------------------------------------------- detect_nan
+
+fn watched<T: TensorLike>() -> Tape<T> {
+    let tape = Tape::new();
+    tape.detect_nan();
+    tape
+}
+
+fn error<X>(result: Result<X, Error>) -> Error {
+    result.err().expect("an error")
+}
+
+#[test]
+fn the_first_value_that_is_not_finite_is_an_error() {
+    let tape = watched::<Reference>();
+    let line = line!();
+    let x = tape.var(vec![2.0, -1.0, 0.0, 0.5]);
+    let y = x.ln();
+    let z = (y * 2.0).sum();
+    assert_text(
+        error(z.value()),
+        line,
+        expect![[r#"
+        ln: the value is not finite, at @+2:15
+          value       [4]: 1 NaN, 1 infinite, else -0.6931 to 0.6931
+          argument 0  [4]: -1.0000 to 2.0000"#]],
+    );
+    // The node is not on the tape.
+    assert_eq!(tape.len(), 1);
+}
+
+#[test]
+fn every_argument_is_described() {
+    let tape = watched::<Reference>();
+    let line = line!();
+    let x = tape.var(vec![1.0, -3.0]);
+    let y = tape.var(vec![0.0, 0.0]);
+    let z = (x / y).named("never seen");
+    assert_text(
+        error(z.value()),
+        line,
+        expect![[r#"
+        div: the value is not finite, at @+3:13
+          value       [2]: 2 infinite
+          argument 0  [2]: -3.0000 to 1.0000
+          argument 1  [2]: 0.0000"#]],
+    );
+}
+
+#[test]
+fn a_leaf_may_be_the_first() {
+    let tape = watched::<Reference>();
+    let line = line!();
+    let x = tape.named_var(vec![1.0, f64::NAN, f64::NAN], "x");
+    let c = tape.constant(vec![f64::NEG_INFINITY]);
+    assert_text(
+        error(x.value()),
+        line,
+        expect![[r#"
+        var: the value is not finite, at @+1:18
+          value  [3]: 2 NaN, else 1.0000"#]],
+    );
+    assert_text(
+        error(c.value()),
+        line,
+        expect![[r#"
+        constant: the value is not finite, at @+2:18
+          value  [1]: 1 infinite"#]],
+    );
+    // A number beside a handle is a leaf, too.
+    let y = tape.var(tensor(&[]));
+    let line = line!();
+    let z = y.maximum(f64::NAN);
+    assert_text(
+        error(z.value()),
+        line,
+        expect![[r#"
+        constant: the value is not finite, at @+1:15
+          value  []: 1 NaN"#]],
+    );
+}
+
+/// `x` is 0 in one place, where the derivative of the square root is infinite.
+fn root<'t>(tape: &'t Tape<Reference>) -> (Var<'t, Reference>, Var<'t, Reference>, u32) {
+    let x = tape.named_var(vec![4.0, 0.0, 1.0], "x");
+    let (y, line) = ((x * 1.0).sqrt(), line!());
+    (x, y, line - 1)
+}
+
+#[test]
+fn the_first_cotangent_that_is_not_finite_is_an_error_in_every_sweep() -> Tested {
+    let tape = watched::<Reference>();
+    let (x, y, line) = root(&tape);
+    let z = y.sum();
+    let ct = tape.constant(vec![1.0, 0.5, 1.0]);
+    let text = error(tape.backward(z, x)).to_string();
+    assert_text(
+        &text,
+        line,
+        expect![[r#"
+        scale: the cotangent is not finite, at @+1:22, while pulling back sqrt at @+1:32
+          cotangent           [3]: 1 infinite, else 0.2500 to 0.5000
+          value               [3]: 0.0000 to 4.0000
+          argument 0          [3]: 0.0000 to 4.0000
+          cotangent of sqrt   [3]: 1.0000
+          value of sqrt       [3]: 0.0000 to 2.0000
+          argument 0 of sqrt  [3]: 0.0000 to 4.0000"#]],
+    );
+    assert_eq!(error(tape.grad(z, x)).to_string(), text);
+    assert_eq!(error(tape.gradients(z).map(drop)).to_string(), text);
+    let text = error(tape.vjp(y, ct, x)).to_string();
+    assert_text(
+        &text,
+        line,
+        expect![[r#"
+        scale: the cotangent is not finite, at @+1:22, while pulling back sqrt at @+1:32
+          cotangent           [3]: 1 infinite, else 0.2500 to 0.5000
+          value               [3]: 0.0000 to 4.0000
+          argument 0          [3]: 0.0000 to 4.0000
+          cotangent of sqrt   [3]: 0.5000 to 1.0000
+          value of sqrt       [3]: 0.0000 to 2.0000
+          argument 0 of sqrt  [3]: 0.0000 to 4.0000"#]],
+    );
+    assert_eq!(error(tape.backward_with(y, ct.value()?, x)).to_string(), text);
+    // A cotangent of zero stops the infinite derivative.
+    let ct = tape.constant(vec![1.0, 0.0, 1.0]);
+    assert_eq!(tape.vjp(y, ct, x)?.to_host()?, [0.25, 0.0, 0.5]);
+    assert_eq!(tape.backward_with(y, ct.value()?, x)?.data(), [0.25, 0.0, 0.5]);
+    Ok(())
+}
+
+#[test]
+fn the_first_tangent_that_is_not_finite_is_an_error() -> Tested {
+    let tape = watched::<Reference>();
+    let (x, y, line) = root(&tape);
+    let t = tape.constant(vec![1.0, 2.0, 3.0]);
+    assert_text(
+        error(tape.jvp(y.sum(), [(x, t)])),
+        line,
+        expect![[r#"
+        sqrt: the tangent is not finite, at @+1:32
+          tangent                [3]: 1 infinite, else 0.2500 to 1.5000
+          value                  [3]: 0.0000 to 2.0000
+          argument 0             [3]: 0.0000 to 4.0000
+          tangent of argument 0  [3]: 1.0000 to 3.0000"#]],
+    );
+    let t = tape.constant(vec![1.0, 0.0, 3.0]);
+    assert_eq!(tape.jvp(y, [(x, t)])?.to_host()?, [0.25, 0.0, 1.5]);
+    Ok(())
+}
+
+#[test]
+fn what_a_sweep_starts_from_is_looked_at() {
+    let tape = watched::<Reference>();
+    let line = line!();
+    let x = tape.var(vec![1.0, 2.0]);
+    let y = x * 3.0;
+    let sweep = tape.backward_with(y, vec![1.0, f64::INFINITY], x);
+    assert_text(
+        error(sweep),
+        line,
+        expect![[r#"
+        scale: the cotangent is not finite, at @+2:13
+          cotangent   [2]: 1 infinite, else 1.0000
+          value       [2]: 3.0000 to 6.0000
+          argument 0  [2]: 1.0000 to 2.0000"#]],
+    );
+    // A handle may be older than the mode.
+    tape.allow_nan();
+    let t = tape.constant(vec![f64::NAN, 0.0]);
+    tape.detect_nan();
+    assert_text(
+        error(tape.vjp(y, t, x)),
+        line,
+        expect![[r#"
+        scale: the cotangent is not finite, at @+2:13
+          cotangent   [2]: 1 NaN, else 0.0000
+          value       [2]: 3.0000 to 6.0000
+          argument 0  [2]: 1.0000 to 2.0000"#]],
+    );
+    assert_text(
+        error(tape.jvp(y, [(x, t)])),
+        line,
+        expect![[r#"
+        var: the tangent is not finite, at @+1:18
+          tangent  [2]: 1 NaN, else 0.0000
+          value    [2]: 1.0000 to 2.0000"#]],
+    );
+}
+
+#[test]
+fn a_sum_of_cotangents_may_be_the_first() {
+    let tape = watched::<Reference>();
+    let line = line!();
+    let x = tape.var(tensor(&[1]));
+    let large = tape.constant(vec![1e308]);
+    let y = x * large + x * large;
+    let found = error(tape.backward(y.sum(), x));
+    assert_eq!(error(tape.grad(y.sum(), x)).to_string(), found.to_string());
+    assert_text(
+        found,
+        line,
+        expect![[r#"
+        var: the cotangent is not finite, at @+1:18, while pulling back mul at @+3:13
+          cotangent          [1]: 1 infinite
+          value              [1]: 0.5000
+          cotangent of mul   [1]: 1.0000
+          value of mul       [1]: 5.0000e307
+          argument 0 of mul  [1]: 0.5000
+          argument 1 of mul  [1]: 1.0000e308"#]],
+    );
+}
+
+#[test]
+fn a_second_derivative_is_watched_like_the_first() -> Tested {
+    // d²/dx² x^1.5 = ¾ / √x, infinite at 0, where the first derivative is 0.
+    let tape = watched::<f64>();
+    let line = line!();
+    let x = tape.var(0.0);
+    let y = x.powf(1.5);
+    let dy = tape.grad(y, x)?;
+    assert_eq!(dy.item()?, 0.0);
+    assert_text(
+        error(tape.backward(dy, x)),
+        line,
+        expect![[r#"
+        var: the cotangent is not finite, at @+1:18, while pulling back powf at @+2:15
+          cotangent           []: 1 infinite
+          value               []: 0.0000
+          cotangent of powf   []: 1.5000
+          value of powf       []: 0.0000
+          argument 0 of powf  []: 0.0000"#]],
+    );
+    Ok(())
+}
+
+#[test]
+fn the_error_is_data_too() {
+    let tape = watched::<Reference>();
+    let (x, y, line) = root(&tape);
+    let error = error(tape.grad(y.sum(), x));
+    assert_eq!((error.op(), error.location().line()), ("scale", line + 1));
+    let ErrorKind::NotFinite(found) = error.kind() else { unreachable!("{error}") };
+    assert_eq!(found.quantity, Quantity::Cotangent);
+    assert_eq!((found.found.n_nan, found.found.n_infinite), (0, 1));
+    assert_eq!(found.found.range, Some((0.25, 0.5)));
+    let (op, location) = found.pulled_back.expect("a rule");
+    assert_eq!((op, location.line()), ("sqrt", line + 1));
+}
+
+#[test]
+fn the_tape_goes_on_after_an_error() -> Tested {
+    let tape = watched::<Reference>();
+    let x = tape.var(vec![-1.0, 4.0]);
+    // With parameters, and with many inputs: their entries in the side lists go, too.
+    assert!(x.powf(0.5).is_void());
+    assert!((x * 1e308).is_void());
+    let y = tape.concat(&[x, x, x, x], 0).sum();
+    assert!(y.powf(0.5).value().is_ok());
+    let nan = tape.var(vec![0.0]);
+    assert!((nan / nan).is_void());
+    assert_eq!(tape.backward(y, x)?.data(), [4.0, 4.0]);
+    assert_eq!(
+        tape.nodes().map(|node| node.op).collect::<Vec<_>>(),
+        ["var", "concat", "sum", "powf", "var"]
+    );
+    Ok(())
+}
+
+/// Joins its arguments to NaN.
+struct Lost;
+
+impl Op<f64> for Lost {
+    fn name(&self) -> &'static str {
+        "lost"
+    }
+
+    fn shape(&self, _: &[Shape]) -> Result<Shape, ErrorKind> {
+        Ok(Shape::scalar())
+    }
+
+    fn forward(&self, _: &[&f64]) -> Result<f64, ScalarError> {
+        Ok(f64::NAN)
+    }
+
+    fn vjp<'t>(&self, _: usize, _: &Primal<'t, f64>, ct: Var<'t, f64>) -> Var<'t, f64> {
+        ct
+    }
+}
+
+#[test]
+fn an_operation_of_many_arguments_leaves_nothing_behind() -> Tested {
+    let tape = watched::<f64>();
+    let x: Vec<_> = (0..5).map(|i| tape.var(f64::from(i))).collect();
+    assert!(tape.apply(Lost, &x).is_void());
+    tape.allow_nan();
+    let y = tape.apply(Lost, &x[1..]);
+    let inputs = tape.nodes().last().expect("a node").inputs;
+    assert_eq!(inputs, [x[1].id(), x[2].id(), x[3].id(), x[4].id()]);
+    assert_eq!(tape.backward(y, x[4])?, 1.0);
+    Ok(())
+}
+
+#[test]
+fn the_mode_can_be_left() -> Tested {
+    let tape = watched::<f64>();
+    let x = tape.var(-1.0);
+    assert!(x.sqrt().is_void());
+    tape.allow_nan();
+    let y = x.sqrt();
+    assert!(y.item()?.is_nan() && tape.backward(y, x)?.is_nan());
+    tape.detect_nan();
+    // What was recorded meanwhile is an argument like any other.
+    let line = line!();
+    let z = y * 2.0;
+    assert_text(
+        error(z.value()),
+        line,
+        expect![[r#"
+        scale: the value is not finite, at @+1:13
+          value       []: 1 NaN
+          argument 0  []: 1 NaN"#]],
+    );
+    Ok(())
+}
+
+#[test]
+fn a_full_tape_is_full_in_this_mode_too() {
+    let tape = Tape::<f64>::with_limit(1);
+    tape.detect_nan();
+    let x = tape.var(1.0);
+    assert!(matches!(error((x + 1.0).value()).kind(), ErrorKind::TapeFull { limit: 1 }));
+}
+
+#[test]
+fn tensors_of_integers_are_not_looked_at() {
+    let tape = watched::<Faulty>();
+    assert!(tape.constant(Faulty::new(Fault::Whole)).value().is_ok());
+}
+
+#[test]
+fn nothing_that_is_finite_is_an_error() -> Tested {
+    fn derivatives(case: &Case<Reference>, tape: &Tape<Reference>) -> Result<Vec<Vec<f64>>, Error> {
+        let tensor = |(shape, data): &(Shape, Vec<f64>)| {
+            let tensor = Reference::new(shape, data.clone()).expect("data that fill the shape");
+            tape.var(tensor)
+        };
+        let x: Vec<_> = case.inputs.iter().map(tensor).collect();
+        let y = (case.apply)(&x);
+        // Infinities on the way count, but not those inside of rules, which come below.
+        let mut found: Vec<Vec<f64>> =
+            tape.nodes().map(|node| node.var.to_host()).collect::<Result<_, _>>()?;
+        let t: Vec<_> = x.iter().map(|&x| (x, x)).collect();
+        found.push(tape.jvp(y, &t)?.to_host()?);
+        for dx in tape.vjp(y, y.ones_like(), &x)? {
+            found.push(dx.to_host()?);
+            for ddx in tape.backward_with(dx, dx.ones_like().value()?, &x)? {
+                found.push(ddx.data().to_vec());
+            }
+        }
+        Ok(found)
+    }
+    let mut n_finite = 0;
+    for case in catalogue::<Reference>() {
+        let free = derivatives(&case, &Tape::new())?;
+        if free.iter().flatten().all(|x| x.is_finite()) {
+            n_finite += 1;
+            let watched = derivatives(&case, &watched());
+            assert_eq!(watched.map_err(|error| format!("{case}: {error}")), Ok(free));
+        }
+    }
+    assert!(n_finite > 100, "{n_finite}");
+    Ok(())
+}
+
+#[test]
+fn the_padding_of_a_maximum_is_no_error() -> Tested {
+    let tape = watched::<Reference>();
+    let x = tape.var(tensor(&[1, 1, 3, 3]));
+    let y = x.max_pool2d(Pool::new([3, 3]).padding(1));
+    assert_eq!(y.to_host()?, [0.5]);
+    let void = tape.var(vec![f64::NAN]);
+    assert!(void.is_void(), "the mode is on again");
+    Ok(())
+}
+
+/// The identity, with NaN in its rule where the cotangent is not stopped.
+struct Poisoned;
+
+impl Elementwise<f64> for Poisoned {
+    const NAME: &'static str = "poisoned";
+
+    fn forward(&self, x: &[&f64]) -> Result<f64, ScalarError> {
+        Ok(*x[0])
+    }
+
+    fn partial<'t>(&self, _: usize, p: &Primal<'t, f64>, c: Var<'t, f64>) -> Var<'t, f64> {
+        c.mul_or_zero(p.x(0).ln())
+    }
+}
+
+#[test]
+fn a_rule_of_the_users_own_is_named() {
+    let tape = watched::<f64>();
+    let line = line!();
+    let x = tape.var(-1.0);
+    let y = tape.apply(ByPartial(Poisoned), &[x]);
+    assert_text(
+        error(tape.grad(y, x)),
+        line,
+        expect![[r#"
+        var: the cotangent is not finite, at @+1:18, while pulling back poisoned at @+2:18
+          cotangent               []: 1 NaN
+          value                   []: -1.0000
+          cotangent of poisoned   []: 1.0000
+          value of poisoned       []: -1.0000
+          argument 0 of poisoned  []: -1.0000"#]],
+    );
+}
+
+#[test]
+fn an_empty_tensor_has_no_number_to_find() -> Tested {
+    let tape = watched::<Reference>();
+    let x = tape.var(tensor(&[0, 2]));
+    let y = x.ln().sum();
+    assert_eq!(tape.backward(y, x)?.shape(), [0, 2]);
+    // In a message it has none, either.
+    let line = line!();
+    let z = x.mean();
+    assert_text(
+        error(z.value()),
+        line,
+        expect![[r#"
+        mean: the value is not finite, at @+1:15
+          value       []: 1 NaN
+          argument 0  [0, 2]: no elements"#]],
+    );
+    Ok(())
 }

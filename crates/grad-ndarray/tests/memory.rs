@@ -80,3 +80,21 @@ fn a_gradient_that_is_a_broadcast_is_small() {
     // The gradient is 1, expanded.
     assert_eq!(buffers(&tape), [(192, 1)]);
 }
+
+#[test]
+fn detect_nan_looks_at_views_and_broadcasts() {
+    let tape = Tape::<T>::new();
+    let x = tape.constant(array![[1.0, f64::NAN], [f64::INFINITY, 4.0]]);
+    tape.detect_nan();
+    assert!(x.narrow(0, 0, 1).is_void() && x.transpose(0, 1).is_void());
+    // What is left out does not count.
+    let last = Slice { start: 1, stop: 2, step: 1 };
+    assert_eq!(x.slice(&[last, last]).item().unwrap(), 4.0);
+    let y = tape.var(vec![f64::MAX, -f64::MAX]);
+    assert!(!y.is_void() && (y * 2.0).is_void() && (y.expand([3, 2]) * 2.0).is_void());
+    let single = Tape::<NdTensor<f32>>::new();
+    single.detect_nan();
+    let z = single.var(vec![1e30, 1.0]);
+    let text = (z * z).value().unwrap_err().to_string();
+    assert!(text.contains("\n  value       [2]: 1 infinite, else 1.0000"), "{text}");
+}

@@ -473,6 +473,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
         };
         match checked {
             Ok(()) => {
+                // Whatever is around, it wins in no window.
+                let _unwatched = self.tape.unwatched();
                 let padded = self.pad_last(pool.padding, around);
                 padded.unfold(2, window(0)).unfold(3, window(1))
             }
