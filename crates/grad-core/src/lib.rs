@@ -35,7 +35,7 @@
 //! | [`TensorLike`] | what the engine asks of a tensor: the trait of backends |
 //! | [`Op`] | what an operation is, built in or your own; [`extend`] has the shorter forms `Elementwise`, `Linear` and `Step`, and all else that authors need |
 //! | [`Tape::trace`] | what was recorded, as text, Graphviz, Mermaid or data; [`Tape::nodes`] gives it node by node |
-//! | [`diagnose`] | what holds the memory ([`memory`](Tape::memory)) and where the first NaN comes from ([`detect_nan`](Tape::detect_nan)) |
+//! | [`diagnose`] | what holds the memory ([`memory`](Tape::memory)), where the first NaN comes from ([`detect_nan`](Tape::detect_nan)), and why there is no gradient ([`why_no_gradient`](Tape::why_no_gradient)) |
 //! | [`gradcheck()`] | whether the derivatives of a function of yours are right |
 //! | `testing` | a reference backend, and the macro `conformance!`, which tests a backend |
 //!

@@ -556,6 +556,10 @@ impl<T: TensorLike> Tape<T> {
         SmallVec::from_slice(self.inner.borrow().arena.inputs(id))
     }
 
+    pub(crate) fn is_tracked(&self, id: NodeId) -> bool {
+        self.inner.borrow().arena.get(id).is_tracked()
+    }
+
     /// The memory that the tape holds besides that of the tensors.
     pub(crate) fn own_bytes(&self) -> usize {
         let Spare { graph, cts, scratch } = &self.spare;

@@ -7,7 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use expect_test::{Expect, expect};
-use grad_core::diagnose::Quantity;
+use grad_core::diagnose::{Quantity, Verdict};
 use grad_core::extend::{ByPartial, Elementwise, Op, Primal};
 use grad_core::testing::{Case, Reference, catalogue};
 use grad_core::{Error, ErrorKind, Pool, ScalarError, Shape, Tape, TensorLike, Var};
@@ -577,4 +577,334 @@ fn an_empty_tensor_has_no_number_to_find() -> Tested {
           argument 0  [0, 2]: no elements"#]],
     );
     Ok(())
+}
+
+// ------------------------------------------------------------------------------- why_no_gradient
+
+#[test]
+fn a_gradient_that_flows() -> Tested {
+    let tape = Tape::<Reference>::new();
+    let line = line!();
+    let x = tape.named_var(vec![1.0, -2.0], "x");
+    let y = (x * x).sum();
+    let why = tape.why_no_gradient(y, x)?;
+    assert_eq!((&why.verdict, why.cuts.len()), (&Verdict::Flows, 0));
+    assert_text(why, line, expect![[r#"gradient flows from sum at @+2:21 to var "x" at @+1:18"#]]);
+    // Of a handle with respect to itself it is 1.
+    assert_eq!(tape.why_no_gradient(x, x)?.verdict, Verdict::Flows);
+    // It has neither to be finite nor to be of one number, and may cancel in a sum of elements.
+    let infinite = (x * 0.0).sqrt();
+    assert_eq!(tape.why_no_gradient(infinite, x)?.verdict, Verdict::Flows);
+    let z = tape.concat(&[x, -x], 0);
+    assert_eq!(tape.backward(z.sum(), x)?.data(), [0.0, 0.0]);
+    assert_eq!(tape.why_no_gradient(z, x)?.verdict, Verdict::Flows);
+    Ok(())
+}
+
+#[test]
+fn a_detached_value() -> Tested {
+    let tape = Tape::<f64>::new();
+    let line = line!();
+    let x = tape.named_var(2.0, "x");
+    let frozen = (x * 3.0).detach().named("frozen");
+    let y = frozen.sin() * tape.var(5.0);
+    let why = tape.why_no_gradient(y, x)?;
+    assert_eq!(why.verdict, Verdict::Cut);
+    assert_eq!((why.cuts[0].node, why.cuts[0].op), (frozen.id(), "detach"));
+    assert_text(
+        why,
+        line,
+        expect![[r#"
+            no gradient flows from mul at @+3:13 to var "x" at @+1:18: every path is cut, latest first:
+              detach "frozen" at @+2:28"#]],
+    );
+    Ok(())
+}
+
+#[test]
+fn step_functions_on_several_paths_and_behind_each_other() -> Tested {
+    let tape = Tape::<Reference>::new();
+    let line = line!();
+    let x = tape.var(vec![0.4, 1.6]);
+    let mask = x.gt(1.0);
+    let whole = (x * 2.0).round();
+    let parity = (whole.detach() * 0.5).floor();
+    let beside = x.sign();
+    let y = (mask.where_(1.0, parity) + whole).sum();
+    x.floor();
+    let why = tape.why_no_gradient(y, x)?;
+    assert_eq!(why.verdict, Verdict::Cut);
+    // Neither what y was not computed from, nor what was not computed from x.
+    assert!(why.cuts.iter().all(|cut| cut.node != beside.id()));
+    assert_text(
+        why,
+        line,
+        expect![[r#"
+            no gradient flows from sum at @+6:48 to var at @+1:18: every path is cut, latest first:
+              floor at @+4:41, a step function
+              detach at @+4:25
+              round at @+3:27, a step function
+              gt at @+2:18, a step function"#]],
+    );
+    Ok(())
+}
+
+#[test]
+fn a_layer_norm_with_statistics_that_were_detached() -> Tested {
+    let tape = Tape::<Reference>::new();
+    let line = line!();
+    let x = tape.named_var(vec![1.0, 2.0, 4.0], "x");
+    let mean = x.mean().detach();
+    let spread = (x - mean).square().mean().detach();
+    let y = (x - mean) / (spread + 1e-5).sqrt();
+    let loss = (y * y * y).sum().named("loss");
+    let why = tape.why_no_gradient(loss, x)?;
+    assert_eq!(why.verdict, Verdict::Flows);
+    assert_text(
+        why,
+        line,
+        expect![[r#"
+            gradient flows from sum "loss" at @+5:28 to var "x" at @+1:18, but other paths are cut, latest first:
+              detach at @+3:45
+              detach at @+2:25"#]],
+    );
+    Ok(())
+}
+
+#[test]
+fn a_constant() -> Tested {
+    let tape = Tape::<f64>::new();
+    let line = line!();
+    let x = tape.constant(2.0);
+    let y = x * tape.var(3.0);
+    let why = tape.why_no_gradient(y, x)?;
+    assert_eq!(why.verdict, Verdict::Untracked);
+    assert_text(
+        why,
+        line,
+        expect![
+            "no gradient flows from mul at @+2:13 to constant at @+1:18, which is untracked; make it with `var`"
+        ],
+    );
+    // Something computed from constants, and rounded on the way.
+    let line = line!();
+    let z = (y.detach() + 1.0).named("z");
+    let why = tape.why_no_gradient(z.round() * y, z)?;
+    assert_text(
+        why,
+        line,
+        expect![[r#"
+            no gradient flows from mul at @+2:36 to shift "z" at @+1:13, which is untracked
+            paths are cut as well, latest first:
+              round at @+2:38, a step function"#]],
+    );
+    assert_eq!(tape.why_no_gradient(x, x)?.verdict, Verdict::Untracked);
+    Ok(())
+}
+
+#[test]
+fn a_value_that_left_the_tape() -> Tested {
+    let tape = Tape::<f64>::new();
+    let line = line!();
+    let x = tape.var(2.0);
+    let other = tape.var(1.0);
+    let known = x.value()?;
+    let back = tape.constant(known).named("back");
+    let y = back * back + other;
+    let why = tape.why_no_gradient(y, x)?;
+    let Verdict::Unrelated { leaves } = &why.verdict else { unreachable!("{why}") };
+    let nodes: Vec<_> = leaves.iter().map(|leaf| leaf.node).collect();
+    assert_eq!(nodes, [back.id(), other.id()]);
+    assert_text(
+        why,
+        line,
+        expect![[r#"
+            no gradient flows: add at @+5:13 was not computed from var at @+1:18
+            a value that left the tape and came back is one of:
+              constant "back" at @+4:21
+              var at @+2:22"#]],
+    );
+    // What is older was computed from nothing younger.
+    let z = back * 2.0;
+    let why = tape.why_no_gradient(back, z)?;
+    assert_text(
+        why,
+        line,
+        expect![
+            r#"no gradient flows: constant "back" at @+4:21 was not computed from scale at @+20:13"#
+        ],
+    );
+    Ok(())
+}
+
+#[test]
+fn long_lists_are_cut_short_in_the_text() -> Tested {
+    let tape = Tape::<f64>::new();
+    let x = tape.var(2.5);
+    let y = (0..15).fold(x, |y, _| y.floor());
+    let why = tape.why_no_gradient(y, x)?;
+    assert_eq!(why.cuts.len(), 15);
+    let text = why.to_string();
+    assert_eq!(text.lines().count(), 1 + 10 + 1);
+    assert!(text.ends_with("\n  and 5 more"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn a_derivative_that_is_zero_where_it_is_taken() -> Tested {
+    let tape = Tape::<Reference>::new();
+    let line = line!();
+    let x = tape.var(vec![-1.0, 0.0]);
+    let y = (x * 2.0).relu().sum();
+    let why = tape.why_no_gradient(y, x)?;
+    assert!(matches!(&why.verdict, Verdict::Zero { at } if at.len() == 1));
+    assert_text(
+        why,
+        line,
+        expect![[r#"
+            there is a path from sum at @+2:30 to var at @+1:18, but the derivative is zero there; it vanishes at:
+              relu at @+2:23"#]],
+    );
+    Ok(())
+}
+
+#[test]
+fn a_derivative_that_is_zero_on_several_paths() -> Tested {
+    let tape = Tape::<Reference>::new();
+    let line = line!();
+    let x = tape.var(vec![2.0]);
+    let saturated = x.clamp(0.0, 1.0).exp();
+    let as_mask = x.where_(3.0, 4.0);
+    let cancelled = x - x;
+    let y = saturated + as_mask + x.round() + cancelled;
+    assert_text(
+        tape.why_no_gradient(y, x)?,
+        line,
+        expect![[r#"
+            there is a path from add at @+5:13 to var at @+1:18, but the derivative is zero there; it vanishes at:
+              sub at @+4:21
+              where at @+3:21
+              clamp_max at @+2:23
+            other paths are cut, latest first:
+              round at @+5:37, a step function"#]],
+    );
+    Ok(())
+}
+
+#[test]
+fn an_operation_whose_rule_gives_nothing() -> Tested {
+    /// The identity, whose rule leaves the cotangent out.
+    struct Silent;
+
+    impl Op<f64> for Silent {
+        fn name(&self) -> &'static str {
+            "silent"
+        }
+
+        fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
+            Ok(x[0].clone())
+        }
+
+        fn forward(&self, x: &[&f64]) -> Result<f64, ScalarError> {
+            Ok(*x[0])
+        }
+
+        fn vjp<'t>(&self, _: usize, _: &Primal<'t, f64>, ct: Var<'t, f64>) -> Var<'t, f64> {
+            ct
+        }
+
+        fn pullback<'t>(
+            &self,
+            _: &Primal<'t, f64>,
+            _: Var<'t, f64>,
+            _: &[bool],
+            _: &mut [Option<Var<'t, f64>>],
+        ) {
+        }
+    }
+    let tape = Tape::<f64>::new();
+    let line = line!();
+    let x = tape.var(2.0);
+    let y = tape.apply(Silent, &[x.sin()]) * 3.0;
+    assert_text(
+        tape.why_no_gradient(y, x)?,
+        line,
+        expect![[r#"
+            there is a path from scale at @+2:13 to var at @+1:18, but the derivative is zero there; it vanishes at:
+              silent at @+2:18"#]],
+    );
+    Ok(())
+}
+
+#[test]
+fn a_second_derivative_behind_a_step() -> Tested {
+    // d/dx max(x, 1) = [x > 1], which is flat.
+    let tape = Tape::<f64>::new();
+    let line = line!();
+    let x = tape.var(2.0);
+    let y = x.maximum(1.0);
+    let dy = tape.grad(y, x)?;
+    assert_text(
+        tape.why_no_gradient(dy, x)?,
+        line,
+        expect![[r#"
+            no gradient flows from mul_or_zero at @+2:15 to var at @+1:18: every path is cut, latest first:
+              eq at @+2:15, a step function
+              gt at @+2:15, a step function"#]],
+    );
+    Ok(())
+}
+
+#[test]
+fn the_answer_leaves_the_tape_as_it_was() -> Tested {
+    let tape = Tape::<f64>::new();
+    let x = tape.var(-1.0);
+    let y = x.relu() * x.detach();
+    let before = (tape.len(), tape.sweeps().len());
+    tape.why_no_gradient(y, x)?;
+    tape.detect_nan();
+    tape.why_no_gradient(y, x)?;
+    assert_eq!((tape.len(), tape.sweeps().len()), before);
+    assert!(x.sqrt().is_void(), "the mode is still on");
+    Ok(())
+}
+
+#[test]
+fn void_and_foreign_handles_have_no_answer() {
+    let (tape, other) = (Tape::<f64>::new(), Tape::<f64>::new());
+    let (x, y) = (tape.var(1.0), other.var(1.0));
+    let line = line!();
+    let why = [tape.why_no_gradient(y, x), tape.why_no_gradient(x, y)];
+    for why in why {
+        let text = error(why).to_string();
+        assert!(text.starts_with("why_no_gradient: the handle belongs to another tape, at "));
+        assert!(text.contains(&format!("diagnose.rs:{}:", line + 1)), "{text}");
+    }
+    let void = x.expand([2]);
+    let text = error(void.value()).to_string();
+    assert_eq!(error(tape.why_no_gradient(void, x)).to_string(), text);
+    assert_eq!(error(tape.why_no_gradient(x, void)).to_string(), text);
+}
+
+#[test]
+fn a_long_tape_needs_neither_stack_nor_patience() {
+    let on_a_small_stack = || -> Tested {
+        const N: usize = 100_000;
+        let tape = Tape::<f64>::new();
+        (0..N).fold(tape.var(1.0), |y, _| y * 1.0);
+        let x = tape.var(1.0);
+        let y = (0..N).fold(x, |y, _| y * 1.0);
+        let why = tape.why_no_gradient(y.detach(), x)?;
+        assert_eq!((why.verdict, why.cuts.len()), (Verdict::Cut, 1));
+        let zero = tape.why_no_gradient(y * 0.0, x)?;
+        assert!(matches!(zero.verdict, Verdict::Zero { at } if at.len() == 1));
+        // Every node has the one before it twice: 2ᴺ paths.
+        let y = (0..N).fold(x, |y, _| (y + y) * 0.5);
+        assert_eq!(tape.why_no_gradient(y, x)?.verdict, Verdict::Flows);
+        Ok(())
+    };
+    let began = Instant::now();
+    let thread = std::thread::Builder::new().stack_size(256 * 1024).spawn(on_a_small_stack);
+    thread.expect("a thread").join().expect("no panic").expect("no error");
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }
