@@ -61,6 +61,7 @@ macro_rules! problems {
 
 problems! {
     black_scholes::BlackScholes,
+    burgers::Burgers,
     double_pendulum::DoublePendulum,
     molecule::Molecule,
     poisson::Poisson,
