@@ -63,6 +63,7 @@ problems! {
     black_scholes::BlackScholes,
     burgers::Burgers,
     double_pendulum::DoublePendulum,
+    hamiltonian::Hamiltonian,
     molecule::Molecule,
     poisson::Poisson,
     wgan::Wgan,
