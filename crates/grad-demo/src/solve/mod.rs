@@ -64,6 +64,7 @@ problems! {
     burgers::Burgers,
     double_pendulum::DoublePendulum,
     hamiltonian::Hamiltonian,
+    maml::Maml,
     molecule::Molecule,
     poisson::Poisson,
     wgan::Wgan,
