@@ -2,6 +2,7 @@
 
 mod arguments;
 mod compare;
+mod solve;
 mod trace;
 mod train;
 
