@@ -57,6 +57,22 @@ fn say(sentence: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{sentence}");
 }
 
+/// The exit code of a result: 1 if there is something to complain of.
+fn exit_code(is_bad: bool) -> ExitCode {
+    if is_bad { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_result_exits_with_1() {
+        assert_eq!(exit_code(true), ExitCode::from(1));
+        assert_eq!(exit_code(false), ExitCode::from(0));
+    }
+}
+
 /// The README of the project, so that its code is compiled and run.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

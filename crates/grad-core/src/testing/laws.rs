@@ -308,7 +308,11 @@ pub fn tangents_at_once_equal_one_by_one<T: TensorLike>(case: &Case<T>, model: &
     let tape = Tape::new();
     let x = vars(&tape, &at.x);
     let y = (case.apply)(&x).sin();
-    let all = tape.jvp_batch(y, pairs(&x, &constants(&tape, &stacks)))?;
+    let all = match tape.jvp_batch(y, pairs(&x, &constants(&tape, &stacks))) {
+        // Rules that take one tangent at a time need the optional `slice` and `concat`.
+        Err(error) if is_unsupported(&error) => return Ok(()),
+        all => all?,
+    };
     let (mut data, mut gradients) = (Vec::new(), Vec::new());
     for u in &at.u {
         let one = tape.jvp(y, pairs(&x, &constants(&tape, u)))?;

@@ -15,7 +15,7 @@ use grad_core::TensorLike;
 
 use crate::args::SolveArgs;
 use crate::backend::{self, Job};
-use crate::{complain, output};
+use crate::{complain, exit_code, output};
 
 pub(crate) use progress::Progress;
 pub(crate) use report::Report;
@@ -61,7 +61,10 @@ macro_rules! problems {
 
 problems! {
     black_scholes::BlackScholes,
+    burgers::Burgers,
     double_pendulum::DoublePendulum,
+    hamiltonian::Hamiltonian,
+    maml::Maml,
     molecule::Molecule,
     poisson::Poisson,
     wgan::Wgan,
@@ -86,7 +89,7 @@ pub(crate) fn run(args: &SolveArgs) -> anyhow::Result<ExitCode> {
     output::print(&report.to_string())?;
     let complaint = report.complaint();
     complaint.iter().for_each(|sentence| complain(sentence));
-    Ok(if complaint.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(exit_code(complaint.is_some()))
 }
 
 /// One line a problem.

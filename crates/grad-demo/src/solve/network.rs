@@ -37,14 +37,52 @@ impl Mlp {
     ///
     /// `theta` may have leading axes too: a network for each matrix of `x`.
     pub(crate) fn apply<'t, T: TensorLike>(self, theta: Var<'t, T>, x: Var<'t, T>) -> Var<'t, T> {
+        let Ok(shape) = theta.shape() else { return theta };
+        let networks = &shape[..shape.len().saturating_sub(1)];
         let (mut y, mut from) = (x, 0);
         for (layer, size) in self.sizes.windows(2).enumerate() {
             let (m, n) = (size[0], size[1]);
-            let w = theta.narrow(-1, from, m * n).reshape([m, n]);
-            let b = theta.narrow(-1, from + m * n, n);
+            let w = theta.narrow(-1, from, m * n).reshape([networks, &[m, n]].concat());
+            let b = theta.narrow(-1, from + m * n, n).unsqueeze(-2);
             y = if layer == 0 { y } else { y.tanh() }.matmul(w) + b;
             from += (m + 1) * n;
         }
         y
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use grad_core::{Error, Tape};
+    use grad_ndarray::NdTensor;
+    use grad_ndarray::ndarray::array;
+
+    use super::Mlp;
+
+    const MLP: Mlp = Mlp { sizes: &[2, 1, 2] };
+
+    #[test]
+    fn a_network_is_linear_maps_with_tanh_between() -> Result<(), Error> {
+        let tape = Tape::<NdTensor<f64>>::new();
+        let theta = tape.var(array![0.5, -1.0, 0.25, 2.0, 3.0, -1.0, 4.0]);
+        let y = MLP.apply(theta, tape.constant(array![[1.0, 2.0], [0.0, 0.0]]));
+        // Of the rows the hidden layer makes 0.5 − 2 + 0.25 and 0.25.
+        let [a, b] = [-1.25_f64, 0.25].map(f64::tanh);
+        assert_eq!(MLP.n_weights(), 7);
+        assert_eq!(y.to_host()?, [2.0 * a - 1.0, 3.0 * a + 4.0, 2.0 * b - 1.0, 3.0 * b + 4.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn leading_axes_of_the_weights_are_networks_of_their_own() -> anyhow::Result<()> {
+        let tape = Tape::<NdTensor<f64>>::new();
+        let weights = [1, 2].map(|seed| MLP.initial(&NdTensor::from(0_f64), seed));
+        let [one, two] = weights.map(|theta| theta.map(|theta| tape.var(theta)));
+        let (one, two) = (one?, two?);
+        let x = tape.constant(array![[1.0, -2.0], [0.5, 0.0], [3.0, 1.0]]);
+        let both = MLP.apply(tape.stack(&[one, two], 0), tape.stack(&[x, x + 1.0], 0));
+        let each = [MLP.apply(one, x), MLP.apply(two, x + 1.0)];
+        assert_eq!(both.to_host()?, tape.stack(&each, 0).to_host()?);
+        Ok(())
     }
 }

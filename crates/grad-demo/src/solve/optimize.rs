@@ -11,11 +11,12 @@ use grad_core::{Error, Tape, TensorLike, Var, transform};
 /// (JᵀJ + λ 1) δ = Jᵀr,   θ ← θ − δ
 /// ```
 ///
-/// A step is taken only if the loss falls. The damping λ turns from Newton's step (small λ) to a
-/// short one down the gradient (large λ) where the model of the loss is wrong.
+/// A step is taken only if the loss falls; where none does, there are no more steps. The damping λ
+/// turns from Newton's step (small λ) to a short one down the gradient (large λ), as far as the
+/// last steps made it necessary.
 ///
-/// `done` hears of the loss after each step. With a few hundred weights this needs tens of steps
-/// where Adam needs thousands.
+/// `done` hears of the loss after each step. With a few hundred weights, tens of steps do what
+/// needs thousands of Adam's.
 ///
 /// Source: D. W. Marquardt, "An algorithm for least-squares estimation of nonlinear parameters"
 /// (1963).
@@ -31,9 +32,9 @@ pub(crate) fn least_squares<T: TensorLike>(
     };
     let mut r = value(&theta)?;
     let (mut loss, mut damping) = (square_sum(&r)?, 1e-3);
-    for _ in 0..steps {
+    'steps: for _ in 0..steps {
         let j = transform::jacfwd(&residuals, theta.clone())?;
-        // So often that the last step would change no digit.
+        // A step that is 2⁵⁰ times as short as Newton's changes no digit any more.
         for _ in 0..50 {
             let trial = theta.sub(&damped_step(&j, &r, damping)?)?;
             let trial_r = value(&trial)?;
@@ -41,11 +42,12 @@ pub(crate) fn least_squares<T: TensorLike>(
             if trial_loss < loss {
                 (theta, r, loss) = (trial, trial_r, trial_loss);
                 damping /= 3.0;
-                break;
+                done(loss);
+                continue 'steps;
             }
             damping *= 2.0;
         }
-        done(loss);
+        break;
     }
     Ok(theta)
 }
@@ -119,6 +121,15 @@ mod tests {
         )?;
         assert!(theta.to_host()?.iter().all(|x| (x - 1.0).abs() < 1e-12), "{theta:?}");
         assert!(losses.windows(2).all(|pair| pair[1] <= pair[0]), "{losses:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn least_squares_stop_at_the_minimum() -> anyhow::Result<()> {
+        let zeros = NdTensor::from(array![0.0, 0.0]);
+        let mut steps = 0;
+        let theta = least_squares(|x| x.sin(), zeros, 30, |_| steps += 1)?;
+        assert_eq!((theta.to_host()?, steps), (vec![0.0, 0.0], 0));
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 mod arguments;
 mod compare;
 mod readme;
+mod solve;
 mod trace;
 mod train;
 
