@@ -9,9 +9,9 @@
 //! ```
 //!
 //! where L' is the loss at other points of the same sine. The step is part of what is minimized, so
-//! the gradient of the whole goes through a gradient. First-order MAML leaves that part out,
-//! `1 − α ∇²L`, and a network that is trained on all tasks at once does not know of the step at
-//! all; we train all three and compare them on new tasks.
+//! the gradient of the whole goes through a gradient, which brings a factor 1 − α ∇²L. First-order
+//! MAML leaves it out, and a network that is trained on all tasks at once does not know of the step
+//! at all; we train all three and compare them on new tasks.
 //!
 //! Source: C. Finn, P. Abbeel, S. Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep
 //! Networks" (2017), section 5.1.
@@ -32,7 +32,7 @@ const NETWORK: Mlp = Mlp { sizes: &[1, 20, 20, 1] };
 /// Points of a sine.
 const POINTS: usize = 10;
 
-/// The length of the step that learns a task, α.
+/// The rate of the step that learns a task, α.
 const STEP: f64 = 0.02;
 
 /// How many tasks one step of the training sees, and how many there are to compare on.

@@ -34,11 +34,11 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// One step is done, and the loss is now `loss`.
-    pub(crate) fn step(&self, loss: f64) {
+    /// One step is done, and what ought to become small, or stay so, is now `size`.
+    pub(crate) fn step(&self, size: f64) {
         // A message costs an allocation, which nobody would see.
         if !self.bar.is_hidden() {
-            self.bar.set_message(format!("loss {loss:.2e}"));
+            self.bar.set_message(format!("{size:.2e}"));
         }
         self.bar.inc(1);
     }
