@@ -20,6 +20,7 @@ use std::f64::consts::PI;
 
 use grad_core::{Error, Tape, TensorLike, Var, transform};
 
+use super::grid::grid;
 use super::network::Mlp;
 use super::optimize::least_squares;
 use super::{Problem, Progress, Report};
@@ -115,18 +116,6 @@ fn error<T: TensorLike>(theta: &T) -> anyhow::Result<f64> {
     let solution = tape.constant(theta.from_host(points[0].shape(), &solution)?);
     let u = u(tape.constant(theta.clone()), points.map(|x| tape.constant(x)));
     Ok(((u - solution).norm(2.0) / solution.norm(2.0)).item()?)
-}
-
-/// The x and the t of the midpoints of n × n cells, a column each; x moved by `place`.
-fn grid<T: TensorLike>(
-    model: &T,
-    n: usize,
-    place: impl Fn(f64) -> f64,
-) -> Result<[T; 2], T::Error> {
-    let midpoint = |cell: usize| (cell as f64 + 0.5) / n as f64;
-    let x: Vec<f64> = (0..n * n).map(|at| place(midpoint(at / n))).collect();
-    let t: Vec<f64> = (0..n * n).map(|at| midpoint(at % n)).collect();
-    Ok([model.from_host(&[n * n, 1], &x)?, model.from_host(&[n * n, 1], &t)?])
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! then the code as a user of grad-core would write it. What comes out is a [`Report`], a short
 //! table with the checks that the result has to pass.
 
+mod grid;
 mod network;
 mod optimize;
 mod progress;

@@ -20,6 +20,7 @@ use std::f64::consts::PI;
 
 use grad_core::{Error, Tape, TensorLike, Var, transform};
 
+use super::grid::grid;
 use super::network::Mlp;
 use super::optimize::least_squares;
 use super::{Problem, Progress, Report};
@@ -40,7 +41,7 @@ impl Problem for Poisson {
 
     fn solve<T: TensorLike>(model: &T, progress: &Progress) -> anyhow::Result<Report> {
         let start = NETWORK.initial(model, 1)?;
-        let points = grid(model, GRID)?;
+        let points = grid(model, GRID, |x| x)?;
 
         let bar = progress.start(STEPS, "training the network");
         let theta = least_squares(
@@ -86,18 +87,10 @@ fn solution<'t, T: TensorLike>([x, y]: [Var<'t, T>; 2]) -> Var<'t, T> {
 /// The distance from the solution relative to its size, both root mean squares over a fine grid.
 fn error<T: TensorLike>(theta: &T) -> anyhow::Result<f64> {
     let tape = Tape::<T>::new();
-    let points = grid(theta, 50)?.map(|x| tape.constant(x));
+    let points = grid(theta, 50, |x| x)?.map(|x| tape.constant(x));
     let solution = solution(points);
     let distance = u(tape.constant(theta.clone()), points) - solution;
     Ok((distance.norm(2.0) / solution.norm(2.0)).item()?)
-}
-
-/// The x and the y of the midpoints of n × n cells, a column each.
-fn grid<T: TensorLike>(model: &T, n: usize) -> Result<[T; 2], T::Error> {
-    let midpoint = |cell: usize| (cell as f64 + 0.5) / n as f64;
-    let x: Vec<f64> = (0..n * n).map(|at| midpoint(at / n)).collect();
-    let y: Vec<f64> = (0..n * n).map(|at| midpoint(at % n)).collect();
-    Ok([model.from_host(&[n * n, 1], &x)?, model.from_host(&[n * n, 1], &y)?])
 }
 
 #[cfg(test)]
