@@ -3,8 +3,10 @@
 //!
 //! One module a concern: `args` says what can be asked for, `backend` brings a computation to the
 //! tensors asked for, `program` is the computation, `output` and `compare` show what came out.
-//! `solve` has the problems, one module each, and `train` fits a classifier to real data.
+//! `solve` has the problems, one module each, and `train` fits a classifier to real data; both step
+//! with `adam`.
 
+mod adam;
 mod args;
 mod backend;
 mod compare;

@@ -2,6 +2,8 @@
 
 use grad_core::{Error, Tape, TensorLike, Var, transform};
 
+use crate::adam::Step;
+
 /// Minimizes Σ rᵢ(θ)² by the method of Levenberg and Marquardt; gives θ.
 ///
 /// Newton's method would need the Hessian of the loss, JᵀJ + Σ rᵢ ∇²rᵢ. Near a good fit the second
@@ -67,12 +69,10 @@ fn square_sum<T: TensorLike>(r: &T) -> Result<f64, T::Error> {
 }
 
 /// The optimizer Adam for one tensor.
-///
-/// Source: D. P. Kingma, J. Ba, "Adam: A Method for Stochastic Optimization" (2015), Algorithm 1.
 pub(crate) struct Adam<T> {
     /// How much of the means stays from step to step, β₁ and β₂.
     decays: [f64; 2],
-    n_steps: i32,
+    n_steps: usize,
     /// The running mean of the gradients.
     mean: T,
     /// The running mean of their squares.
@@ -88,14 +88,9 @@ impl<T: TensorLike> Adam<T> {
 
     /// θ after a step against the gradient of the loss, of about `rate` in each element.
     pub(crate) fn step(&mut self, theta: &T, gradient: &T, rate: f64) -> Result<T, T::Error> {
-        let [mean, square] = self.decays;
         self.n_steps += 1;
-        self.mean = self.mean.scale(mean)?.add(&gradient.scale(1.0 - mean)?)?;
-        self.square = self.square.scale(square)?.add(&gradient.square()?.scale(1.0 - square)?)?;
-        // The means began at 0: these are the weights of all gradients so far in them.
-        let [mean, square] = self.decays.map(|decay| 1.0 - decay.powi(self.n_steps));
-        let size = self.square.scale(1.0 / square)?.sqrt()?.shift(1e-8)?;
-        theta.sub(&self.mean.scale(rate / mean)?.div(&size)?)
+        let step = Step::new(self.decays, self.n_steps, rate);
+        step.take(theta, gradient, &mut self.mean, &mut self.square)
     }
 }
 

@@ -1,20 +1,12 @@
-//! The optimizer Adam, on plain tensors: there is nothing to differentiate in an update.
-//!
-//! Source: D. P. Kingma, J. Ba, "Adam: A Method for Stochastic Optimization" (2015), Algorithm 1,
-//! with the constants that it recommends.
+//! The optimizer Adam for a model: what it remembers, and a step of all parameters.
 
 use grad_core::TensorLike;
 
 use super::model::Mlp;
+use crate::adam::Step;
 
-/// The decay of the mean of the gradients, β₁.
-const MEAN_DECAY: f64 = 0.9;
-
-/// The decay of the mean of their squares, β₂.
-const SQUARE_DECAY: f64 = 0.999;
-
-/// What keeps a step finite where all gradients were 0, ε.
-const EPSILON: f64 = 1e-8;
+/// The decays that the paper recommends.
+const DECAYS: [f64; 2] = [0.9, 0.999];
 
 /// What Adam remembers of the gradients: a tensor for each parameter.
 #[derive(Clone, Debug)]
@@ -34,11 +26,6 @@ impl<T: TensorLike> Adam<T> {
     }
 
     /// Moves the model against the gradient of the loss.
-    ///
-    /// ```math
-    /// m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²
-    /// θ ← θ − α m̂ / (√v̂ + ε),   m̂ = m / (1 − β₁ᵗ),   v̂ = v / (1 − β₂ᵗ)
-    /// ```
     pub(super) fn step(
         &mut self,
         mlp: &mut Mlp<T>,
@@ -46,18 +33,10 @@ impl<T: TensorLike> Adam<T> {
         learning_rate: f64,
     ) -> Result<(), T::Error> {
         self.n_steps += 1;
-        let t = self.n_steps as f64;
-        // The weights of all gradients so far in the means, which began at 0: less than 1.
-        let mean_weight = 1.0 - MEAN_DECAY.powf(t);
-        let square_weight = 1.0 - SQUARE_DECAY.powf(t);
-
+        let step = Step::new(DECAYS, self.n_steps, learning_rate);
         let memory = self.mean.tensors_mut().zip(self.square.tensors_mut());
         for ((theta, g), (m, v)) in mlp.tensors_mut().zip(gradient.tensors()).zip(memory) {
-            *m = m.scale(MEAN_DECAY)?.add(&g.scale(1.0 - MEAN_DECAY)?)?;
-            *v = v.scale(SQUARE_DECAY)?.add(&g.square()?.scale(1.0 - SQUARE_DECAY)?)?;
-            let size = v.scale(1.0 / square_weight)?.sqrt()?.shift(EPSILON)?;
-            let step = m.scale(learning_rate / mean_weight)?.div(&size)?;
-            *theta = theta.sub(&step)?;
+            *theta = step.take(theta, g, m, v)?;
         }
         Ok(())
     }
@@ -68,6 +47,7 @@ mod tests {
     use grad_core::ScalarError;
 
     use super::*;
+    use crate::adam::EPSILON;
 
     /// Where Adam arrives from 0 with these gradients in turn.
     fn walk(gradients: &[f64], learning_rate: f64) -> Result<f64, ScalarError> {
