@@ -292,7 +292,8 @@ impl<T: TensorLike> Tape<T> {
         x: [Var<'t, T>; N],
     ) -> Var<'t, T> {
         let location = self.inherited.get().unwrap_or(Location::caller());
-        match self.evaluate(op, x, location) {
+        let evaluated = self.refuse(op, &x, location).and_then(|()| self.evaluate(op, x, location));
+        match evaluated {
             Ok((value, tracked)) => {
                 let ids = x.map(|x| x.id);
                 self.push(location, |arena| arena.push_static(op, &ids, value, location, tracked))
@@ -311,7 +312,6 @@ impl<T: TensorLike> Tape<T> {
             [a] => self.evaluate(op, [a], location),
             [a, b] => self.evaluate(op, [a, b], location),
             _ => {
-                self.refuse(op, x, location)?;
                 let values: Vec<T> = x.iter().map(|x| self.value(x.id)).collect();
                 let tracked = x.iter().any(|x| x.is_tracked()) && op.is_differentiable();
                 let value = compute(op, &values.iter().collect::<Vec<&T>>());
@@ -320,7 +320,8 @@ impl<T: TensorLike> Tape<T> {
         }
     }
 
-    /// The value of an operation, and whether it is tracked; a void handle on error.
+    /// The value of an operation, and whether it is tracked; a void handle on error. The arguments
+    /// have passed [`Tape::refuse`].
     #[inline]
     fn evaluate<'t, const N: usize>(
         &'t self,
@@ -328,7 +329,6 @@ impl<T: TensorLike> Tape<T> {
         x: [Var<'t, T>; N],
         location: &'static Location<'static>,
     ) -> Result<(T, bool), Var<'t, T>> {
-        self.refuse(op, &x, location)?;
         let mut tracked = false;
         let values = {
             let inner = self.inner.borrow();

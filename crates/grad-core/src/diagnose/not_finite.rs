@@ -82,7 +82,8 @@ impl<T: TensorLike> Tape<T> {
     /// infinite partial derivative; nor are tensors of integers. Programs that use infinities on
     /// purpose, as for masking, [allow](Tape::allow_nan) them there.
     ///
-    /// Every check reads one number from the device, which takes time; while off, it costs nothing.
+    /// Every check reads one number from the device, which takes time; while off, it costs
+    /// nothing that could be measured.
     ///
     /// ```
     /// let tape = grad_core::Tape::<f64>::new();
