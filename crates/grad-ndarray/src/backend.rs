@@ -5,6 +5,7 @@ use grad_linalg as linalg;
 
 use crate::element::Element;
 use crate::error::NdError;
+use crate::math::{self, TRIG_LIMIT};
 use crate::tensor::{NdTensor, checked};
 
 type Result<A> = std::result::Result<NdTensor<A>, NdError>;
@@ -37,11 +38,11 @@ impl<A: Element> TensorLike for NdTensor<A> {
     fn lt(&self, rhs: &Self) -> Result<A> { self.zip("lt", rhs, |x, y| A::mask(x < y)) }
     fn eq(&self, rhs: &Self) -> Result<A> { self.zip("eq", rhs, |x, y| A::mask(x == y)) }
     fn select(&self, a: &Self, b: &Self) -> Result<A> { self.choose(a, b) }
-    fn exp(&self) -> Result<A> { self.map("exp", A::exp) }
-    fn ln(&self) -> Result<A> { self.map("ln", A::ln) }
-    fn sin(&self) -> Result<A> { self.map("sin", A::sin) }
-    fn cos(&self) -> Result<A> { self.map("cos", A::cos) }
-    fn tanh(&self) -> Result<A> { self.map("tanh", A::tanh) }
+    fn exp(&self) -> Result<A> { self.apply("exp", math::Exp) }
+    fn ln(&self) -> Result<A> { self.apply("ln", math::Ln) }
+    fn sin(&self) -> Result<A> { self.map_within("sin", TRIG_LIMIT, math::Sin, A::sin) }
+    fn cos(&self) -> Result<A> { self.map_within("cos", TRIG_LIMIT, math::Cos, A::cos) }
+    fn tanh(&self) -> Result<A> { self.apply("tanh", math::Tanh) }
     fn sqrt(&self) -> Result<A> { self.map("sqrt", A::sqrt) }
     fn sum(&self, axes: &[usize]) -> Result<A> { self.sum_over("sum", axes) }
     fn max(&self, axes: &[usize]) -> Result<A> { self.max_over(axes) }
@@ -105,40 +106,31 @@ impl<A: Element> TensorLike for NdTensor<A> {
     }
     fn min(&self, axes: &[usize]) -> Result<A> { self.min_over(axes) }
     fn mean(&self, axes: &[usize]) -> Result<A> { self.mean_over("mean", axes) }
-    fn expm1(&self) -> Result<A> { self.map("expm1", A::exp_m1) }
-    fn exp2(&self) -> Result<A> { self.map("exp2", A::exp2) }
-    fn log2(&self) -> Result<A> { self.map("log2", A::log2) }
+    fn expm1(&self) -> Result<A> { self.apply("expm1", math::Expm1) }
+    fn exp2(&self) -> Result<A> { self.apply("exp2", math::Exp2) }
+    fn log2(&self) -> Result<A> { self.apply("log2", math::Log2) }
     fn log10(&self) -> Result<A> { self.map("log10", A::log10) }
-    fn log1p(&self) -> Result<A> { self.map("log1p", A::ln_1p) }
+    fn log1p(&self) -> Result<A> { self.apply("log1p", math::Log1p) }
     fn tan(&self) -> Result<A> { self.map("tan", A::tan) }
     fn asin(&self) -> Result<A> { self.map("asin", A::asin) }
     fn acos(&self) -> Result<A> { self.map("acos", A::acos) }
     fn atan(&self) -> Result<A> { self.map("atan", A::atan) }
     fn sinh(&self) -> Result<A> { self.map("sinh", A::sinh) }
     fn cosh(&self) -> Result<A> { self.map("cosh", A::cosh) }
-    // The standard library's inverses lose digits, and it has no error function.
+    // The standard library's inverses lose digits.
     fn asinh(&self) -> Result<A> { self.map("asinh", |x| A::from_f64(libm::asinh(x.to_f64()))) }
     fn acosh(&self) -> Result<A> { self.map("acosh", |x| A::from_f64(libm::acosh(x.to_f64()))) }
     fn atanh(&self) -> Result<A> { self.map("atanh", |x| A::from_f64(libm::atanh(x.to_f64()))) }
-    fn erf(&self) -> Result<A> { self.map("erf", |x| A::from_f64(libm::erf(x.to_f64()))) }
+    fn erf(&self) -> Result<A> { self.apply("erf", math::Erf) }
     fn floor(&self) -> Result<A> { self.map("floor", A::floor) }
     fn ceil(&self) -> Result<A> { self.map("ceil", A::ceil) }
-    fn round(&self) -> Result<A> { self.map("round", |x| A::from_f64(x.to_f64().round_ties_even())) }
+    fn round(&self) -> Result<A> { self.map("round", A::ties_to_even) }
     fn trunc(&self) -> Result<A> { self.map("trunc", A::trunc) }
     fn atan2(&self, x: &Self) -> Result<A> { self.zip("atan2", x, A::atan2) }
     fn square(&self) -> Result<A> { self.map("square", |x| x * x) }
     fn rsqrt(&self) -> Result<A> { self.map("rsqrt", |x| A::ONE / x.sqrt()) }
-    fn sigmoid(&self) -> Result<A> {
-        self.map("sigmoid", |x| {
-            let e = (-x.abs()).exp();
-            (if x < A::ZERO { e } else { A::ONE }) / (e + A::ONE)
-        })
-    }
-    fn softplus(&self) -> Result<A> {
-        self.map("softplus", |x| {
-            (if x < A::ZERO { A::ZERO } else { x }) + (-x.abs()).exp().ln_1p()
-        })
-    }
+    fn sigmoid(&self) -> Result<A> { self.apply("sigmoid", math::Sigmoid) }
+    fn softplus(&self) -> Result<A> { self.apply("softplus", math::Softplus) }
     fn softmax(&self, axis: usize) -> Result<A> { self.softmaxed(axis) }
     fn log_softmax(&self, axis: usize) -> Result<A> { self.log_softmaxed(axis) }
     fn cumsum(&self, axis: usize) -> Result<A> { self.running_sum(axis) }

@@ -3,16 +3,14 @@
 use grad_core::extend::DType;
 use ndarray::NdFloat;
 
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-}
+use crate::math::Real;
+use crate::pool::Pooled;
+use crate::product::Multiply;
 
 /// A type of element that tensors can have: `f32` or `f64`.
 ///
 /// The trait is sealed: the kernels rely on what these two types do.
-pub trait Element: NdFloat + sealed::Sealed {
+pub trait Element: NdFloat + Real + Pooled + Multiply {
     /// The type, as the engine names it.
     const DTYPE: DType;
     /// 0.

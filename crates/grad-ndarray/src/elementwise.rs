@@ -3,26 +3,51 @@
 //! A broadcast commutes with an elementwise operation. So kernels work on the arrays below pending
 //! broadcasts, and the result has the broadcast pending in its turn.
 
-use std::borrow::Cow;
-
 use grad_core::extend::Shape;
 use ndarray::{Array, IxDyn, ShapeBuilder};
 
+use crate::base::Base;
 use crate::element::Element;
 use crate::error::NdError;
-use crate::tensor::{Base, NdTensor, Repr, checked, reserved, row_major};
+use crate::simd::{self, Map};
+use crate::tensor::{NdTensor, Repr, buffer, checked, row_major};
 use crate::walk::Walk;
 
 impl<A: Element> NdTensor<A> {
     /// `f` of each element.
     #[inline]
     pub(crate) fn map(&self, op: &'static str, f: impl Fn(A) -> A + Copy) -> Result<Self, NdError> {
+        self.apply(op, f)
+    }
+
+    /// [`NdTensor::map`] for functions that are compiled for several instruction sets.
+    #[inline]
+    pub(crate) fn apply(&self, op: &'static str, f: impl Map<A>) -> Result<Self, NdError> {
         match &self.0 {
-            Repr::Fill { value, shape } => Ok(NdTensor::fill(f(*value), shape.clone())),
+            Repr::Fill { value, shape } => Ok(NdTensor::fill(f.once(*value), shape.clone())),
             Repr::Dense { base, pending } => {
                 let base = map_base(op, base, f)?;
                 Ok(NdTensor(Repr::Dense { base, pending: pending.clone() }))
             }
+        }
+    }
+
+    /// `f` of each element up to ±`limit`, and `beyond` of others.
+    pub(crate) fn map_within(
+        &self,
+        op: &'static str,
+        limit: f64,
+        f: impl Map<A>,
+        beyond: impl Fn(A) -> A + Copy,
+    ) -> Result<Self, NdError> {
+        let is_beyond = move |x: A| x.abs().to_f64() > limit;
+        let any = match &self.0 {
+            Repr::Fill { value, .. } => is_beyond(*value),
+            Repr::Dense { base, .. } => base.fold(false, |any, &x| any | is_beyond(x)),
+        };
+        match any {
+            false => self.apply(op, f),
+            true => self.map(op, move |x| if is_beyond(x) { beyond(x) } else { f.once(x) }),
         }
     }
 
@@ -131,10 +156,16 @@ impl<A: Element> NdTensor<A> {
             return NdTensor::from_base(base).zip("accumulate", rhs, |x, y| x + y);
         }
         match &rhs.0 {
-            Repr::Fill { value, .. } => base.map_inplace(|x| *x += *value),
+            Repr::Fill { value, .. } => {
+                let value = *value;
+                match base.as_slice_memory_order_mut() {
+                    Some(x) => simd::map_in_place(move |x| x + value, x),
+                    None => base.map_inplace(|x| *x += value),
+                }
+            }
             Repr::Dense { base: other, pending: None } => {
                 match (base.as_slice_mut(), other.as_slice()) {
-                    (Some(to), Some(from)) => to.iter_mut().zip(from).for_each(|(x, y)| *x += *y),
+                    (Some(to), Some(from)) => simd::zip_in_place(|x, y| x + y, to, from),
                     _ => base.zip_mut_with(other, |x, y| *x += *y),
                 }
             }
@@ -215,7 +246,7 @@ fn dense<A: Element>(
 fn shaped<A: Element>(op: &'static str, shape: IxDyn, data: Vec<A>) -> Result<Base<A>, NdError> {
     let got = data.len();
     match Array::from_shape_vec(shape, data) {
-        Ok(array) => Ok(array.into_shared()),
+        Ok(array) => Ok(array.into_shared().into()),
         Err(_) => Err(NdError::Elements { op, shape: got.into(), got }),
     }
 }
@@ -225,76 +256,57 @@ fn shaped<A: Element>(op: &'static str, shape: IxDyn, data: Vec<A>) -> Result<Ba
 fn map_base<A: Element>(
     op: &'static str,
     base: &Base<A>,
-    f: impl Fn(A) -> A + Copy,
+    f: impl Map<A>,
 ) -> Result<Base<A>, NdError> {
-    match base.as_slice() {
-        Some(slice) => shaped(op, base.raw_dim(), slice.iter().map(|&x| f(x)).collect()),
-        None => Ok(base.mapv(f).into_shared()),
+    if let Some(x) = base.as_slice_memory_order() {
+        let mut data = buffer(op, base.shape())?;
+        simd::map(f, x, &mut data);
+        if let Some(mapped) = laid_out(base, data) {
+            return Ok(mapped);
+        }
     }
+    let mut data = row_major(op, base)?.into_owned();
+    simd::map_in_place(f, &mut data);
+    shaped(op, base.raw_dim(), data)
 }
 
 /// `f` of each two elements of arrays of any layout, broadcasting.
-#[inline]
 fn zip_bases<A: Element>(
     op: &'static str,
     x: &Base<A>,
     y: &Base<A>,
     f: impl Fn(A, A) -> A + Copy,
 ) -> Result<Base<A>, NdError> {
-    let zip = |x: &[A], y: &[A]| x.iter().zip(y).map(|(&x, &y)| f(x, y)).collect();
-    if x.shape() == y.shape() {
-        if let (Some(xs), Some(ys)) = (x.as_slice(), y.as_slice()) {
-            return shaped(op, x.raw_dim(), zip(xs, ys));
-        }
-        if let (Some(xs), Some(ys)) = (x.as_slice_memory_order(), y.as_slice_memory_order())
-            && x.strides() == y.strides()
-            && let Some(array) = strided(x, zip(xs, ys))
-        {
-            return Ok(array);
+    if x.shape() == y.shape()
+        && x.strides() == y.strides()
+        && let (Some(xs), Some(ys)) = (x.as_slice_memory_order(), y.as_slice_memory_order())
+    {
+        let mut data = buffer(op, x.shape())?;
+        simd::zip(f, &Walk::alike(xs.len()), xs, ys, &mut data);
+        if let Some(zipped) = laid_out(x, data) {
+            return Ok(zipped);
         }
     }
-    zip_walking(op, x, y, f)
-}
-
-/// The elements `data`, in memory order, in the shape and layout of `like`.
-fn strided<A: Element>(like: &Base<A>, data: Vec<A>) -> Option<Base<A>> {
-    let strides: Option<Vec<usize>> =
-        like.strides().iter().map(|&stride| usize::try_from(stride).ok()).collect();
-    let shape = like.raw_dim().strides(IxDyn(&strides?));
-    Array::from_shape_vec(shape, data).ok().map(Array::into_shared)
-}
-
-fn zip_walking<A: Element>(
-    op: &'static str,
-    x: &Base<A>,
-    y: &Base<A>,
-    f: impl Fn(A, A) -> A + Copy,
-) -> Result<Base<A>, NdError> {
     let Some(out) = Shape::from(x.shape()).broadcast(y.shape()) else {
         return Err(NdError::ShapeMismatch { op, left: x.shape().into(), right: y.shape().into() });
     };
-    let (xs, ys): (Cow<'_, [A]>, Cow<'_, [A]>) = (row_major(op, x)?, row_major(op, y)?);
-    let mut data = reserved(op, &out)?;
-    let walk = Walk::new(&out, [x.shape(), y.shape()]);
-    let n = walk.row;
-    match walk.steps {
-        [1, 1] => walk.rows(|[i, j]| {
-            data.extend(xs[i..i + n].iter().zip(&ys[j..j + n]).map(|(&x, &y)| f(x, y)));
-        }),
-        [1, 0] => walk.rows(|[i, j]| {
-            let y = ys[j];
-            data.extend(xs[i..i + n].iter().map(|&x| f(x, y)));
-        }),
-        [0, 1] => walk.rows(|[i, j]| {
-            let x = xs[i];
-            data.extend(ys[j..j + n].iter().map(|&y| f(x, y)));
-        }),
-        // A row of one element: along a longer one, at least one operand moves, and by 1.
-        [p, q] => walk.rows(|[i, j]| {
-            data.extend((0..n).map(|k| f(xs[i + k * p], ys[j + k * q])));
-        }),
-    }
+    let (xs, ys) = (row_major(op, x)?, row_major(op, y)?);
+    let mut data = buffer(op, &out)?;
+    simd::zip(f, &Walk::new(&out, [x.shape(), y.shape()]), &xs, &ys, &mut data);
     shaped(op, IxDyn(&out), data)
+}
+
+/// The elements `data`, in memory order, in the shape and layout of `like`; `None` where an axis
+/// runs backward.
+#[inline]
+fn laid_out<A: Element>(like: &Base<A>, data: Vec<A>) -> Option<Base<A>> {
+    if like.is_standard_layout() {
+        return Some(Array::from_shape_vec(like.raw_dim(), data).ok()?.into_shared().into());
+    }
+    let strides: Option<Vec<usize>> =
+        like.strides().iter().map(|&stride| usize::try_from(stride).ok()).collect();
+    let shape = like.raw_dim().strides(IxDyn(&strides?));
+    Some(Array::from_shape_vec(shape, data).ok()?.into_shared().into())
 }
 
 fn choose_bases<A: Element>(
@@ -303,14 +315,6 @@ fn choose_bases<A: Element>(
     x: &Base<A>,
     y: &Base<A>,
 ) -> Result<NdTensor<A>, NdError> {
-    let choose = |((&m, &x), &y): ((&A, &A), &A)| if m != A::ZERO { x } else { y };
-    if mask.shape() == x.shape()
-        && mask.shape() == y.shape()
-        && let (Some(ms), Some(xs), Some(ys)) = (mask.as_slice(), x.as_slice(), y.as_slice())
-    {
-        let data = ms.iter().zip(xs).zip(ys).map(choose).collect();
-        return Ok(NdTensor::from_base(shaped(op, mask.raw_dim(), data)?));
-    }
     let out = Shape::from(mask.shape())
         .broadcast(x.shape())
         .and_then(|shape| shape.broadcast(y.shape()))
@@ -320,17 +324,9 @@ fn choose_bases<A: Element>(
             right: x.shape().into(),
         })?;
     let (ms, xs, ys) = (row_major(op, mask)?, row_major(op, x)?, row_major(op, y)?);
-    let mut data = reserved(op, &out)?;
+    let mut data = buffer(op, &out)?;
     let walk = Walk::new(&out, [mask.shape(), x.shape(), y.shape()]);
-    let n = walk.row;
-    match walk.steps {
-        [1, 1, 1] => walk.rows(|[i, j, k]| {
-            let (ms, xs, ys) = (&ms[i..i + n], &xs[j..j + n], &ys[k..k + n]);
-            data.extend(ms.iter().zip(xs).zip(ys).map(choose));
-        }),
-        [p, q, r] => walk.rows(|[i, j, k]| {
-            data.extend((0..n).map(|a| choose(((&ms[i + a * p], &xs[j + a * q]), &ys[k + a * r]))));
-        }),
-    }
+    let choose = |m: A, x: A, y: A| if m != A::ZERO { x } else { y };
+    simd::zip3(choose, &walk, [&ms, &xs, &ys], &mut data);
     NdTensor::from_vec(op, &out, data)
 }

@@ -3,10 +3,11 @@
 use grad_core::extend::{Shape, Slice, n_elements, stretched_axes};
 use ndarray::{ArrayD, Axis, IxDyn};
 
+use crate::base::Base;
 use crate::element::Element;
 use crate::error::NdError;
 use crate::reduce::check_axes;
-use crate::tensor::{Base, NdTensor, Repr, checked, zeros};
+use crate::tensor::{NdTensor, Repr, checked, zeros};
 
 impl<A: Element> NdTensor<A> {
     /// The same elements in row-major order under another shape.
@@ -26,8 +27,8 @@ impl<A: Element> NdTensor<A> {
                 Ok(NdTensor::with_pending(with_ones(base, from, shape), to))
             }
             Repr::Dense { base, pending: None } if base.is_standard_layout() => {
-                match base.clone().into_shape_with_order(IxDyn(shape)) {
-                    Ok(base) => Ok(NdTensor::from_base(base)),
+                match base.clone().into_array().into_shape_with_order(IxDyn(shape)) {
+                    Ok(array) => Ok(NdTensor::from_base(array.into())),
                     Err(_) => Err(NdError::TooLarge { op: OP, shape: to }),
                 }
             }
@@ -48,7 +49,8 @@ impl<A: Element> NdTensor<A> {
         match &self.0 {
             Repr::Fill { value, .. } => Ok(NdTensor::fill(*value, permuted)),
             Repr::Dense { base, .. } => {
-                Ok(NdTensor::with_pending(base.clone().permuted_axes(IxDyn(axes)), permuted))
+                let array = base.clone().into_array().permuted_axes(IxDyn(axes));
+                Ok(NdTensor::with_pending(array.into(), permuted))
             }
         }
     }
@@ -118,7 +120,7 @@ impl<A: Element> NdTensor<A> {
             Err(_) => return Err(NdError::TooLarge { op: OP, shape: whole }),
         };
         array.slice_each_axis_mut(|axis| range(&slices[axis.axis.index()])).assign(&self.view());
-        Ok(NdTensor::from_base(array.into_shared()))
+        Ok(NdTensor::from_base(array.into_shared().into()))
     }
 }
 

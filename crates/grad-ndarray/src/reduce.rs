@@ -1,23 +1,13 @@
-//! Sums and extrema over axes, in a fixed order.
-//!
-//! Elements are combined in several lanes and then pairwise, so the rounding error of a sum grows
-//! with the logarithm of the number of elements, and the result depends on the shape alone.
-
-use std::borrow::Cow;
+//! Sums and extrema over axes, and running sums along one.
 
 use grad_core::extend::Shape;
 use ndarray::{Axis, IxDyn};
 
+use crate::base::Base;
 use crate::element::Element;
 use crate::error::NdError;
-use crate::tensor::{Base, NdTensor, Repr, checked, row_major};
-
-/// So many elements are combined at once; fills the vector registers of common processors.
-const LANES: usize = 8;
-/// Longer runs of elements are halved.
-const BLOCK: usize = 512;
-/// More rows than this are halved.
-const ROWS: usize = 32;
+use crate::fold::{fold_axes, larger, smaller};
+use crate::tensor::{NdTensor, Repr, checked, row_major};
 
 impl<A: Element> NdTensor<A> {
     /// The sum over `axes`, which are dropped.
@@ -37,61 +27,41 @@ impl<A: Element> NdTensor<A> {
 
     /// The largest element over `axes`, which are dropped; NaN where there is one.
     pub(crate) fn max_over(&self, axes: &[usize]) -> Result<Self, NdError> {
-        self.extremum("max", axes, |x, y| if y > x || y.is_nan() { y } else { x })
+        self.extremum("max", axes, larger)
     }
 
     /// The smallest element over `axes`, which are dropped; NaN where there is one.
     pub(crate) fn min_over(&self, axes: &[usize]) -> Result<Self, NdError> {
-        self.extremum("min", axes, |x, y| if y < x || y.is_nan() { y } else { x })
+        self.extremum("min", axes, smaller)
     }
 
     /// The sums of the first 1, 2, … elements along an axis.
     pub(crate) fn running_sum(&self, axis: usize) -> Result<Self, NdError> {
-        self.along("cumsum", axis, |block, inner| {
-            let mut sums = vec![0.0; inner];
-            block.chunks_exact_mut(inner).for_each(|row| add_up(row, &mut sums));
+        self.along("cumsum", axis, |data, n, inner| {
+            for block in data.chunks_exact_mut(n * inner) {
+                let mut sums = vec![0.0; inner];
+                block.chunks_exact_mut(inner).for_each(|row| add_up(row, &mut sums));
+            }
         })
     }
 
     /// The sums of the last n, n − 1, … elements along an axis.
     pub(crate) fn reverse_running_sum(&self, axis: usize) -> Result<Self, NdError> {
-        self.along("reverse_cumsum", axis, |block, inner| {
-            let mut sums = vec![0.0; inner];
-            block.chunks_exact_mut(inner).rev().for_each(|row| add_up(row, &mut sums));
-        })
-    }
-
-    /// `eˣ / Σ eˣ` along an axis; infinities share the sum of 1.
-    pub(crate) fn softmaxed(&self, axis: usize) -> Result<Self, NdError> {
-        self.along("softmax", axis, |block, inner| {
-            subtract_largest(block, inner);
-            block.iter_mut().for_each(|x| *x = x.exp());
-            let sums = column_sums(block, inner, Element::to_f64);
-            for row in block.chunks_exact_mut(inner) {
-                row.iter_mut().zip(&sums).for_each(|(x, &sum)| *x /= A::from_f64(sum));
+        self.along("reverse_cumsum", axis, |data, n, inner| {
+            for block in data.chunks_exact_mut(n * inner) {
+                let mut sums = vec![0.0; inner];
+                block.chunks_exact_mut(inner).rev().for_each(|row| add_up(row, &mut sums));
             }
         })
     }
 
-    /// The logarithm of [`NdTensor::softmaxed`].
-    pub(crate) fn log_softmaxed(&self, axis: usize) -> Result<Self, NdError> {
-        self.along("log_softmax", axis, |block, inner| {
-            subtract_largest(block, inner);
-            let mut sums = column_sums(block, inner, |x| x.exp().to_f64());
-            sums.iter_mut().for_each(|sum| *sum = sum.ln());
-            for row in block.chunks_exact_mut(inner) {
-                row.iter_mut().zip(&sums).for_each(|(x, &ln)| *x -= A::from_f64(ln));
-            }
-        })
-    }
-
-    /// Calls `f` with each block of the rows along an axis, of `inner` elements each, to be changed
-    /// in place.
-    fn along(
+    /// Changes a copy of the row-major elements in place: `f` is given these, their number along an
+    /// axis, and that below it.
+    pub(crate) fn along(
         &self,
         op: &'static str,
         axis: usize,
-        f: impl Fn(&mut [A], usize),
+        f: impl FnOnce(&mut [A], usize, usize),
     ) -> Result<Self, NdError> {
         let shape = self.shape_slice();
         check_axes(op, &[axis], shape)?;
@@ -99,8 +69,8 @@ impl<A: Element> NdTensor<A> {
             return Ok(self.clone());
         }
         let inner: usize = shape[axis + 1..].iter().product();
-        let mut data = self.elements(op)?.into_owned();
-        data.chunks_exact_mut(shape[axis] * inner).for_each(|block| f(block, inner));
+        let mut data = self.owned_elements(op)?;
+        f(&mut data, shape[axis], inner);
         NdTensor::from_vec(op, shape, data)
     }
 
@@ -152,7 +122,7 @@ impl<A: Element> NdTensor<A> {
                     .map(|&axis| shape[axis])
                     .product();
                 let reduced = if axes.iter().any(|&axis| sizes[axis] != 1) {
-                    let data = fold_axes(&row_major(op, base)?, &sizes, axes, combine);
+                    let data = fold_axes(op, &row_major(op, base)?, &sizes, axes, combine)?;
                     NdTensor::from_vec(op, &sizes.without(axes), data)?
                 } else {
                     let mut base = base.clone();
@@ -178,26 +148,6 @@ fn add_up<A: Element>(row: &mut [A], sums: &mut [f64]) {
         *sum += x.to_f64();
         *x = A::from_f64(*sum);
     }
-}
-
-/// Subtracts from each column its largest element; what equals it becomes 0, even if infinite.
-fn subtract_largest<A: Element>(block: &mut [A], inner: usize) {
-    let larger = |x: A, y: A| if y > x || y.is_nan() { y } else { x };
-    let largest = fold_rows(block, inner, larger);
-    for row in block.chunks_exact_mut(inner) {
-        for (x, &max) in row.iter_mut().zip(&largest) {
-            *x = if *x == max { A::ZERO } else { *x - max };
-        }
-    }
-}
-
-/// The sum of `f` over each column, in double precision.
-fn column_sums<A: Element>(block: &[A], inner: usize, f: impl Fn(A) -> f64) -> Vec<f64> {
-    let mut sums = vec![0.0; inner];
-    for row in block.chunks_exact(inner) {
-        sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f(x));
-    }
-    sums
 }
 
 /// The order of axes in which the elements of `base` are row-major, if there is one and it is not
@@ -230,77 +180,4 @@ pub(crate) fn check_axes(op: &'static str, axes: &[usize], shape: &[usize]) -> R
         true => Ok(()),
         false => Err(NdError::BadAxes { op, axes: axes.to_vec(), shape: Shape::from(shape) }),
     }
-}
-
-/// Combines the row-major elements `data` of shape `sizes`, none of them 0, along `axes`.
-fn fold_axes<A: Element>(
-    data: &[A],
-    sizes: &[usize],
-    axes: &[usize],
-    combine: impl Fn(A, A) -> A + Copy,
-) -> Vec<A> {
-    let mut data = Cow::Borrowed(data);
-    // The axes that are not dealt with yet, and the number of elements below them.
-    let (mut rank, mut inner) = (sizes.len(), 1);
-    while rank > 0 {
-        let is_reduced = |axis: usize| axes.contains(&axis);
-        if !is_reduced(rank - 1) {
-            rank -= 1;
-            inner *= sizes[rank];
-            continue;
-        }
-        let mut n = 1;
-        while rank > 0 && is_reduced(rank - 1) {
-            rank -= 1;
-            n *= sizes[rank];
-        }
-        let chunks = data.chunks_exact(n * inner);
-        data = Cow::Owned(match inner {
-            1 => chunks.map(|chunk| fold_slice(chunk, combine)).collect(),
-            _ => chunks.flat_map(|rows| fold_rows(rows, inner, combine)).collect(),
-        });
-    }
-    data.into_owned()
-}
-
-/// Combines the elements of a slice, which is not empty.
-fn fold_slice<A: Element>(x: &[A], combine: impl Fn(A, A) -> A + Copy) -> A {
-    if x.len() > BLOCK {
-        let (left, right) = x.split_at((x.len() / 2).next_multiple_of(BLOCK));
-        return combine(fold_slice(left, combine), fold_slice(right, combine));
-    }
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    let rest = rest.iter().copied().reduce(combine);
-    let Some((first, chunks)) = chunks.split_first() else {
-        return rest.unwrap_or(A::ZERO);
-    };
-    let mut lanes = *first;
-    for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane = combine(*lane, x);
-        }
-    }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    let even = combine(combine(a, e), combine(c, g));
-    let odd = combine(combine(b, f), combine(d, h));
-    let whole = combine(even, odd);
-    rest.map_or(whole, |rest| combine(whole, rest))
-}
-
-/// Combines rows of `width` elements into one, column by column; there is at least one row.
-fn fold_rows<A: Element>(rows: &[A], width: usize, combine: impl Fn(A, A) -> A + Copy) -> Vec<A> {
-    let n_rows = rows.len() / width;
-    let into = |left: &mut [A], right: &[A]| {
-        left.iter_mut().zip(right).for_each(|(x, &y)| *x = combine(*x, y));
-    };
-    if n_rows > ROWS {
-        let (left, right) = rows.split_at((n_rows / 2).next_multiple_of(ROWS) * width);
-        let mut left = fold_rows(left, width, combine);
-        into(&mut left, &fold_rows(right, width, combine));
-        return left;
-    }
-    let (first, others) = rows.split_at(width);
-    let mut folded = first.to_vec();
-    others.chunks_exact(width).for_each(|row| into(&mut folded, row));
-    folded
 }

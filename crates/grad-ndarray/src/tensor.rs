@@ -13,8 +13,10 @@ use ndarray::{
     ShapeBuilder,
 };
 
+use crate::base::Base;
 use crate::element::Element;
 use crate::error::NdError;
+use crate::pool;
 
 /// A tensor over ndarray: a shared array of any layout, and a shape that it may be broadcast to.
 ///
@@ -33,19 +35,16 @@ use crate::error::NdError;
 /// assert_eq!(x.view(), array![[1.0, 3.0], [2.0, 4.0]].into_dyn());
 /// ```
 #[derive(Clone)]
-pub struct NdTensor<A>(pub(crate) Repr<A>);
+pub struct NdTensor<A: Element>(pub(crate) Repr<A>);
 
 #[derive(Clone)]
-pub(crate) enum Repr<A> {
+pub(crate) enum Repr<A: Element> {
     /// One number, everywhere. Every tensor with fewer than two elements is of this kind; where
     /// there are no elements, the number means nothing.
     Fill { value: A, shape: Shape },
     /// At least two elements. A pending broadcast has the rank of the base.
     Dense { base: Base<A>, pending: Option<Box<Shape>> },
 }
-
-/// An array as ndarray shares it, of any layout.
-pub(crate) type Base<A> = ArcArray<A, IxDyn>;
 
 /// Construction, for the kernels.
 impl<A: Element> NdTensor<A> {
@@ -72,7 +71,7 @@ impl<A: Element> NdTensor<A> {
             return Ok(NdTensor::fill(value, Shape::from(shape)));
         }
         match Array::from_shape_vec(IxDyn(shape), data) {
-            Ok(array) => Ok(NdTensor::from_base(array.into_shared())),
+            Ok(array) => Ok(NdTensor::from_base(array.into_shared().into())),
             Err(_) => Err(NdError::TooLarge { op, shape: Shape::from(shape) }),
         }
     }
@@ -155,7 +154,7 @@ impl<A: Element> NdTensor<A> {
     pub fn into_inner(self) -> ArcArray<A, IxDyn> {
         match self.0 {
             Repr::Fill { value, shape } => ArrayD::from_elem(IxDyn(&shape), value).into_shared(),
-            Repr::Dense { base, pending: None } => base,
+            Repr::Dense { base, pending: None } => base.into_array(),
             Repr::Dense { .. } => self.view().to_owned().into_shared(),
         }
     }
@@ -164,12 +163,24 @@ impl<A: Element> NdTensor<A> {
     pub(crate) fn elements(&self, op: &'static str) -> Result<Cow<'_, [A]>, NdError> {
         match &self.0 {
             Repr::Fill { value, shape } => {
-                let mut data = reserved(op, shape)?;
-                data.resize(n_elements(shape).unwrap_or(0), *value);
+                let mut data = buffer(op, shape)?;
+                data.fill(*value);
                 Ok(Cow::Owned(data))
             }
             Repr::Dense { base, pending: None } => row_major(op, base),
             Repr::Dense { .. } => copied(op, &self.view()).map(Cow::Owned),
+        }
+    }
+
+    /// A copy of the elements in row-major order.
+    pub(crate) fn owned_elements(&self, op: &'static str) -> Result<Vec<A>, NdError> {
+        match self.elements(op)? {
+            Cow::Owned(data) => Ok(data),
+            Cow::Borrowed(data) => {
+                let mut copy = buffer(op, &[data.len()])?;
+                copy.copy_from_slice(data);
+                Ok(copy)
+            }
         }
     }
 }
@@ -189,27 +200,30 @@ pub(crate) fn row_major<'a, A: Element>(
 fn copied<A: Element>(op: &'static str, view: &ArrayViewD<'_, A>) -> Result<Vec<A>, NdError> {
     let too_large = || NdError::TooLarge { op, shape: Shape::from(view.shape()) };
     // ndarray's assignment is several times faster than its iterator over strided elements.
-    let zeros = zeros(op, view.shape())?;
-    let mut array = ArrayD::from_shape_vec(view.raw_dim(), zeros).map_err(|_| too_large())?;
+    let buffer = buffer(op, view.shape())?;
+    let mut array = ArrayD::from_shape_vec(view.raw_dim(), buffer).map_err(|_| too_large())?;
     array.assign(view);
     Ok(array.into_raw_vec_and_offset().0)
 }
 
+/// As many numbers as `shape` has elements, to be overwritten.
+pub(crate) fn buffer<A: Element>(op: &'static str, shape: &[usize]) -> Result<Vec<A>, NdError> {
+    let buffer = n_elements(shape).and_then(pool::take);
+    buffer.ok_or_else(|| NdError::TooLarge { op, shape: Shape::from(shape) })
+}
+
 /// As many zeros as `shape` has elements.
 pub(crate) fn zeros<A: Element>(op: &'static str, shape: &[usize]) -> Result<Vec<A>, NdError> {
-    let mut data = reserved(op, shape)?;
-    data.resize(n_elements(shape).unwrap_or(0), A::ZERO);
+    let mut data = buffer(op, shape)?;
+    data.fill(A::ZERO);
     Ok(data)
 }
 
 /// Room for the elements of `shape`.
-pub(crate) fn reserved<A>(op: &'static str, shape: &[usize]) -> Result<Vec<A>, NdError> {
-    let mut data = Vec::new();
-    let n = n_elements(shape).filter(|&n| data.try_reserve_exact(n).is_ok());
-    match n {
-        Some(_) => Ok(data),
-        None => Err(NdError::TooLarge { op, shape: Shape::from(shape) }),
-    }
+pub(crate) fn reserved<A: Element>(op: &'static str, shape: &[usize]) -> Result<Vec<A>, NdError> {
+    let mut data = buffer(op, shape)?;
+    data.clear();
+    Ok(data)
 }
 
 /// `shape`, unless it has more elements than a tensor can.
@@ -244,14 +258,14 @@ impl<A: Element, const N: usize> From<[A; N]> for NdTensor<A> {
 impl<A: Element, D: Dimension> From<Array<A, D>> for NdTensor<A> {
     /// Takes the array over, whatever its layout; no copy.
     fn from(array: Array<A, D>) -> Self {
-        NdTensor::from_base(array.into_dyn().into_shared())
+        NdTensor::from_base(array.into_dyn().into_shared().into())
     }
 }
 
 impl<A: Element, D: Dimension> From<ArcArray<A, D>> for NdTensor<A> {
     /// Shares the array's buffer, whatever its layout; no copy.
     fn from(array: ArcArray<A, D>) -> Self {
-        NdTensor::from_base(array.into_dyn())
+        NdTensor::from_base(array.into_dyn().into())
     }
 }
 

@@ -44,14 +44,19 @@ impl<const N: usize> Walk<N> {
         }
     }
 
-    /// Calls `visit` with where each row begins in each operand, in row-major order.
-    #[inline]
-    pub(crate) fn rows(&self, mut visit: impl FnMut([usize; N])) {
-        let n_rows: usize = self.outer.iter().map(|&(size, _)| size).product();
+    /// One row of operands of equal shapes.
+    pub(crate) fn alike(n: usize) -> Self {
+        Walk { row: n, steps: [1; N], outer: Vec::new() }
+    }
+
+    /// Calls `visit` with where each row begins in each operand, and the row of `out`, in row-major
+    /// order.
+    #[inline(always)]
+    pub(crate) fn rows<A>(&self, out: &mut [A], mut visit: impl FnMut([usize; N], &mut [A])) {
         let mut index = vec![0; self.outer.len()];
         let mut starts = [0; N];
-        for _ in 0..n_rows {
-            visit(starts);
+        for out in out.chunks_exact_mut(self.row.max(1)) {
+            visit(starts, out);
             for (i, (size, steps)) in index.iter_mut().zip(&self.outer) {
                 *i += 1;
                 for (start, step) in starts.iter_mut().zip(steps) {
@@ -84,7 +89,7 @@ mod tests {
         let walk = Walk::new(&[2, 3, 4], [&[2, 3, 4], &[4]]);
         assert_eq!((walk.row, walk.steps), (4, [1, 1]));
         let mut starts = Vec::new();
-        walk.rows(|start| starts.push(start));
+        walk.rows(&mut [(); 24], |start, _| starts.push(start));
         assert_eq!(starts, [[0, 0], [4, 0], [8, 0], [12, 0], [16, 0], [20, 0]]);
     }
 
@@ -93,7 +98,7 @@ mod tests {
         let walk = Walk::new(&[2, 3], [&[2, 1], &[1, 3]]);
         assert_eq!((walk.row, walk.steps), (3, [0, 1]));
         let mut starts = Vec::new();
-        walk.rows(|start| starts.push(start));
+        walk.rows(&mut [(); 6], |start, _| starts.push(start));
         assert_eq!(starts, [[0, 0], [1, 0]]);
     }
 
@@ -101,7 +106,7 @@ mod tests {
     fn no_axes_are_one_row_of_one() {
         let mut n_rows = 0;
         let walk = Walk::new(&[1, 1], [&[], &[1]]);
-        walk.rows(|_| n_rows += 1);
+        walk.rows(&mut [()], |_, _| n_rows += 1);
         assert_eq!((walk.row, n_rows), (1, 1));
     }
 }

@@ -166,7 +166,8 @@ fn logistic_regression_ends_where_newtons_method_by_hand_does() {
     let (_, w) = run(problem(UNITS), NewtonCG::new(line_search()), |state| {
         state.param(zeros()).max_iters(10)
     });
-    assert!(distance(&w, &expected) < 1e-9);
+    // The line search compares costs, which are all equal after rounding as near as √ε.
+    assert!(distance(&w, &expected) < 1e-7);
     let (_, w) = run(problem(1.0), TrustRegion::new(Steihaug::new()), |state| {
         state.param(zeros()).max_iters(15)
     });

@@ -1,0 +1,164 @@
+//! Loops over slices, compiled for several instruction sets and chosen when they run.
+//!
+//! The loops are plain ones. Inside [`Arch::dispatch`] the compiler may use AVX-512 or AVX2 with
+//! FMA, and everything inlined into it becomes vector instructions; the choice costs a few
+//! nanoseconds. What a loop calls must therefore be `#[inline(always)]`, or small.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::walk::Walk;
+
+/// A function of one element, for any instruction set.
+pub(crate) trait Map<A>: Copy {
+    /// The value at x, by the instructions of `S`.
+    fn at<S: Simd>(self, x: A) -> A;
+
+    /// The same number that [`map`] computes.
+    fn once(self, x: A) -> A {
+        Arch::new().dispatch(Once { f: self, x })
+    }
+}
+
+/// Arithmetic that is the same for all instruction sets.
+impl<A, F: Fn(A) -> A + Copy> Map<A> for F {
+    #[inline(always)]
+    fn at<S: Simd>(self, x: A) -> A {
+        self(x)
+    }
+
+    #[inline(always)]
+    fn once(self, x: A) -> A {
+        self(x)
+    }
+}
+
+struct Once<A, F> {
+    f: F,
+    x: A,
+}
+
+impl<A, F: Map<A>> WithSimd for Once<A, F> {
+    type Output = A;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> A {
+        self.f.at::<S>(self.x)
+    }
+}
+
+/// Runs a loop, which is an `#[inline(always)]` closure, with the best instructions there are.
+#[inline]
+pub(crate) fn dispatch(f: impl FnMut()) {
+    struct Run<F>(F);
+
+    impl<F: FnMut()> WithSimd for Run<F> {
+        type Output = ();
+
+        // By `FnMut`: through `FnOnce` the compiler goes by way of a function that is not inlined,
+        // and compiled for the least of processors.
+        #[inline(always)]
+        fn with_simd<S: Simd>(mut self, _: S) {
+            (self.0)();
+        }
+    }
+
+    Arch::new().dispatch(Run(f));
+}
+
+/// `f` of each element of `x`, into `out`.
+pub(crate) fn map<A: Copy>(f: impl Map<A>, x: &[A], out: &mut [A]) {
+    struct Loop<'a, A, F>(F, &'a [A], &'a mut [A]);
+
+    impl<A: Copy, F: Map<A>> WithSimd for Loop<'_, A, F> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) {
+            let Loop(f, x, out) = self;
+            out.iter_mut().zip(x).for_each(|(y, &x)| *y = f.at::<S>(x));
+        }
+    }
+
+    Arch::new().dispatch(Loop(f, x, out));
+}
+
+/// Replaces each element of `x` by `f` of it.
+pub(crate) fn map_in_place<A: Copy>(f: impl Map<A>, x: &mut [A]) {
+    struct Loop<'a, A, F>(F, &'a mut [A]);
+
+    impl<A: Copy, F: Map<A>> WithSimd for Loop<'_, A, F> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) {
+            let Loop(f, x) = self;
+            x.iter_mut().for_each(|x| *x = f.at::<S>(*x));
+        }
+    }
+
+    Arch::new().dispatch(Loop(f, x));
+}
+
+/// Replaces each element of `x` by `f` of it and its partner in `y`.
+pub(crate) fn zip_in_place<A: Copy>(f: impl Fn(A, A) -> A + Copy, x: &mut [A], y: &[A]) {
+    dispatch(
+        #[inline(always)]
+        || x.iter_mut().zip(y).for_each(|(x, &y)| *x = f(*x, y)),
+    );
+}
+
+/// `f` of each two elements along a walk, into `out`, which is row-major.
+pub(crate) fn zip<A: Copy>(
+    f: impl Fn(A, A) -> A + Copy,
+    walk: &Walk<2>,
+    x: &[A],
+    y: &[A],
+    out: &mut [A],
+) {
+    let n = walk.row;
+    dispatch(
+        #[inline(always)]
+        || match walk.steps {
+            [1, 1] => walk.rows(out, |[i, j], out| {
+                let (x, y) = (&x[i..i + n], &y[j..j + n]);
+                out.iter_mut().zip(x).zip(y).for_each(|((z, &x), &y)| *z = f(x, y));
+            }),
+            [1, 0] => walk.rows(out, |[i, j], out| {
+                let y = y[j];
+                out.iter_mut().zip(&x[i..i + n]).for_each(|(z, &x)| *z = f(x, y));
+            }),
+            [0, 1] => walk.rows(out, |[i, j], out| {
+                let x = x[i];
+                out.iter_mut().zip(&y[j..j + n]).for_each(|(z, &y)| *z = f(x, y));
+            }),
+            // A row of one element: along a longer one, at least one operand moves, and by 1.
+            _ => walk.rows(out, |[i, j], out| {
+                out.iter_mut().for_each(|z| *z = f(x[i], y[j]));
+            }),
+        },
+    );
+}
+
+/// `f` of each three elements along a walk, into `out`, which is row-major.
+pub(crate) fn zip3<A: Copy>(
+    f: impl Fn(A, A, A) -> A + Copy,
+    walk: &Walk<3>,
+    [x, y, z]: [&[A]; 3],
+    out: &mut [A],
+) {
+    let n = walk.row;
+    dispatch(
+        #[inline(always)]
+        || match walk.steps {
+            [1, 1, 1] => walk.rows(out, |[i, j, k], out| {
+                let all = x[i..i + n].iter().zip(&y[j..j + n]).zip(&z[k..k + n]);
+                out.iter_mut().zip(all).for_each(|(w, ((&x, &y), &z))| *w = f(x, y, z));
+            }),
+            [p, q, r] => walk.rows(out, |[i, j, k], out| {
+                for (a, w) in out.iter_mut().enumerate() {
+                    *w = f(x[i + a * p], y[j + a * q], z[k + a * r]);
+                }
+            }),
+        },
+    );
+}

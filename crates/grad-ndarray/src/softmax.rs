@@ -1,0 +1,144 @@
+//! Softmax and its logarithm.
+//!
+//! Sums are in double precision: there may be many small terms beside a large one.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::element::Element;
+use crate::error::NdError;
+use crate::fold::{fold_into, fold_run, larger};
+use crate::math::Exp;
+use crate::simd::Map;
+use crate::tensor::NdTensor;
+
+impl<A: Element> NdTensor<A> {
+    /// `eˣ / Σ eˣ` along an axis; infinities share the sum of 1.
+    pub(crate) fn softmaxed(&self, axis: usize) -> Result<Self, NdError> {
+        self.normalized("softmax", axis, Softmax)
+    }
+
+    /// The logarithm of [`NdTensor::softmaxed`].
+    pub(crate) fn log_softmaxed(&self, axis: usize) -> Result<Self, NdError> {
+        self.normalized("log_softmax", axis, LogSoftmax)
+    }
+
+    fn normalized(&self, op: &'static str, axis: usize, kind: impl Kind) -> Result<Self, NdError> {
+        self.along(op, axis, |data, n, inner| {
+            Arch::new().dispatch(Normalize { kind, data, n, inner });
+        })
+    }
+}
+
+/// Which of the two; both of x − max x, in place.
+trait Kind: Copy {
+    fn row<S: Simd, A: Element>(self, row: &mut [A]);
+
+    /// The same for several columns; `sums` are zeros.
+    fn columns<S: Simd, A: Element>(self, rows: &mut [A], sums: &mut [f64]);
+}
+
+#[derive(Clone, Copy)]
+struct Softmax;
+
+impl Kind for Softmax {
+    #[inline(always)]
+    fn row<S: Simd, A: Element>(self, row: &mut [A]) {
+        row.iter_mut().for_each(|x| *x = Exp.at::<S>(*x));
+        let sum = A::from_f64(sum(row, |x| x));
+        row.iter_mut().for_each(|x| *x /= sum);
+    }
+
+    #[inline(always)]
+    fn columns<S: Simd, A: Element>(self, rows: &mut [A], sums: &mut [f64]) {
+        for row in rows.chunks_exact_mut(sums.len()) {
+            for (x, sum) in row.iter_mut().zip(&mut *sums) {
+                *x = Exp.at::<S>(*x);
+                *sum += x.to_f64();
+            }
+        }
+        for row in rows.chunks_exact_mut(sums.len()) {
+            row.iter_mut().zip(&*sums).for_each(|(x, &sum)| *x /= A::from_f64(sum));
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct LogSoftmax;
+
+impl Kind for LogSoftmax {
+    #[inline(always)]
+    fn row<S: Simd, A: Element>(self, row: &mut [A]) {
+        let ln = A::from_f64(
+            sum(
+                row,
+                #[inline(always)]
+                |x| Exp.at::<S>(x),
+            )
+            .ln(),
+        );
+        row.iter_mut().for_each(|x| *x -= ln);
+    }
+
+    #[inline(always)]
+    fn columns<S: Simd, A: Element>(self, rows: &mut [A], sums: &mut [f64]) {
+        for row in rows.chunks_exact(sums.len()) {
+            row.iter().zip(&mut *sums).for_each(|(&x, sum)| *sum += Exp.at::<S>(x).to_f64());
+        }
+        sums.iter_mut().for_each(|sum| *sum = sum.ln());
+        for row in rows.chunks_exact_mut(sums.len()) {
+            row.iter_mut().zip(&*sums).for_each(|(x, &ln)| *x -= A::from_f64(ln));
+        }
+    }
+}
+
+struct Normalize<'a, A, K> {
+    kind: K,
+    data: &'a mut [A],
+    /// The number of elements along the axis, and of those below it.
+    n: usize,
+    inner: usize,
+}
+
+impl<A: Element, K: Kind> WithSimd for Normalize<'_, A, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Normalize { kind, data, n, inner } = self;
+        if inner == 1 {
+            for row in data.chunks_exact_mut(n) {
+                let max = fold_run(larger, row);
+                row.iter_mut().for_each(|x| *x = below(*x, max));
+                kind.row::<S, A>(row);
+            }
+            return;
+        }
+        let (mut largest, mut sums) = (vec![A::ZERO; inner], vec![0.0; inner]);
+        for rows in data.chunks_exact_mut(n * inner) {
+            fold_into(larger, rows, &mut largest);
+            for row in rows.chunks_exact_mut(inner) {
+                row.iter_mut().zip(&largest).for_each(|(x, &max)| *x = below(*x, max));
+            }
+            sums.fill(0.0);
+            kind.columns::<S, A>(rows, &mut sums);
+        }
+    }
+}
+
+/// `x − max`; what equals the largest becomes 0, even if infinite.
+#[inline(always)]
+fn below<A: Element>(x: A, max: A) -> A {
+    if x == max { A::ZERO } else { x - max }
+}
+
+/// The sum of `f` of the elements, in lanes.
+#[inline(always)]
+fn sum<A: Element>(row: &[A], f: impl Fn(A) -> A) -> f64 {
+    let (chunks, rest) = row.as_chunks::<16>();
+    let mut lanes = [0.0; 16];
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(sum, &x)| *sum += f(x).to_f64());
+    }
+    let rest: f64 = rest.iter().map(|&x| f(x).to_f64()).sum();
+    lanes.iter().sum::<f64>() + rest
+}
