@@ -4,12 +4,13 @@
 //! One module a concern: `args` says what can be asked for, `backend` brings a computation to the
 //! tensors asked for, `program` is the computation, `output` and `compare` show what came out.
 //! `solve` has the problems, one module each, and `train` fits a classifier to real data; both step
-//! with `adam`.
+//! with `adam`. `gradbench` speaks the protocol of a benchmark suite.
 
 mod adam;
 mod args;
 mod backend;
 mod compare;
+mod gradbench;
 mod output;
 mod program;
 mod solve;
@@ -45,6 +46,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Solve(args)) => solve::run(&args),
         Some(Command::Train(args)) => train::run(&args),
+        Some(Command::Gradbench(args)) => gradbench::run(&args),
     }
 }
 

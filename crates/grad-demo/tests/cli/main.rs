@@ -2,6 +2,7 @@
 
 mod arguments;
 mod compare;
+mod gradbench;
 mod readme;
 mod solve;
 mod trace;
