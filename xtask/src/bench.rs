@@ -1,27 +1,19 @@
-//! `cargo xtask bench <name>`: runs a benchmark and prints its cases side by side.
+//! `cargo xtask bench <name>`: runs a benchmark and prints its contenders side by side.
 //!
-//! A benchmark is a criterion bench target of grad-demo, the crate that sees both backends. Its
-//! ids are `<name>/<case>/<contender>`, as made by
+//! A benchmark is one or several bench targets of grad-demo, the crate that sees both backends,
+//! with `harness = false`. A target takes `<name> --json FILE`, and writes there what it measured:
+//! a list of records, as `benches/common/record.rs` describes them. Records of the same contender
+//! in the same case are merged, so that one target can measure time and another memory.
 //!
-//! ```text
-//! let mut group = c.benchmark_group("engine");
-//! group.throughput(Throughput::Elements(n_ops));
-//! group.bench_function(BenchmarkId::new("chain_1_element", "ours"), ..);
-//! group.bench_function(BenchmarkId::new("chain_1_element", "candle"), ..);
-//! ```
-//!
-//! The time is criterion's median, divided by the elements of the throughput where one is given.
-//! The ratio is the contender's time by the time of `ours`, or of the contender `ours…` that is
-//! first in the alphabet: 1.30 means that the contender takes 1.3 times as long as we do. Only
-//! cases that were measured in this run are shown, so a ratio never compares two runs.
+//! Every line ends in ratios: 1.30 means that the contender takes 1.3 times as long as ours. They
+//! are medians of ratios within one round, so they compare what ran within the same second.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::workspace::{cargo, root, run as run_command, shown};
 
@@ -30,194 +22,252 @@ pub(crate) struct Options {
     /// The benchmark.
     #[arg(value_enum)]
     bench: Bench,
+    /// How many threads candle, ndarray and the floor may use; as many as there are cores, if not
+    /// said.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
     /// Write the results to this file too.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Passed on to criterion, such as a filter or `--quick`.
-    #[arg(last = true, value_name = "ARGUMENTS")]
-    arguments: Vec<String>,
+    /// Measure how time and memory grow with the size too, and draw it in this directory.
+    #[arg(long, value_name = "DIR")]
+    plot: Option<PathBuf>,
+    /// How long to sample a contender, in seconds.
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<f64>,
 }
 
-/// The bench targets of grad-demo.
-#[derive(Clone, Copy, ValueEnum)]
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Bench {
-    /// What recording and sweeping cost an operation, beside candle alone.
+    /// What recording and sweeping cost an operation.
     Engine,
+    /// A chain of operations on one element.
+    W1,
+    /// All of these, one after the other.
+    All,
 }
 
-/// One measured case of one contender.
-#[derive(Clone, Debug, PartialEq)]
-struct Measurement {
-    case: String,
-    contender: String,
-    /// Nanoseconds an element, or a call where the bench gives no throughput.
-    median: f64,
-    /// The confidence interval of the median.
-    low: f64,
-    high: f64,
+impl Bench {
+    /// The bench targets of grad-demo that measure it.
+    fn targets(self) -> &'static [&'static str] {
+        match self {
+            Bench::Engine => &["time"],
+            Bench::W1 => &["time", "memory"],
+            Bench::All => &[],
+        }
+    }
+
+    fn name(self) -> String {
+        self.to_possible_value().map_or(String::new(), |value| value.get_name().to_string())
+    }
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let value = options.bench.to_possible_value().context("a bench has a name")?;
-    let bench = value.get_name();
-    let home = root().join("target/criterion");
-    let began = SystemTime::now();
-
-    let mut command = cargo(&["bench", "--package=grad-demo", "--bench", bench, "--"]);
-    command.args(&options.arguments).env("CRITERION_HOME", &home);
-    println!("$ {}", shown(&command));
-    run_command(&mut command)?;
-
-    let mut measurements = Vec::new();
-    for directory in results(&home, began)? {
-        let read = |file: &str| -> Result<Value> {
-            let path = directory.join(file);
-            let text = fs::read_to_string(&path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
-            serde_json::from_str(&text).with_context(|| format!("{} is odd", path.display()))
-        };
-        measurements.extend(measurement(bench, &read("benchmark.json")?, &read("estimates.json")?));
+    let is_wanted = |bench: &Bench| match options.bench {
+        Bench::All => *bench != Bench::All,
+        one => *bench == one,
+    };
+    let mut all = Vec::new();
+    for &bench in Bench::value_variants().iter().filter(|bench| is_wanted(bench)) {
+        // A process each, so that none finds memory that another has left.
+        let mut records = Vec::new();
+        for target in bench.targets() {
+            merge(&mut records, measured(&bench.name(), target, options)?);
+        }
+        println!("\n{}", table(&records));
+        all.append(&mut records);
     }
-    if measurements.is_empty() {
-        bail!("the bench `{bench}` measured nothing that is called {bench}/<case>/<contender>");
-    }
-    measurements.sort_by_key(|m| (m.case.clone(), rank(m), m.contender.clone()));
-
-    println!("\n{}", table(&measurements));
     if let Some(file) = &options.json {
-        let text = serde_json::to_string_pretty(&as_json(bench, &measurements))?;
+        let text = serde_json::to_string_pretty(&all)?;
         fs::write(file, text + "\n").with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(())
 }
 
-/// The directories with results of criterion since a time.
-fn results(home: &Path, since: SystemTime) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut open = vec![home.to_path_buf()];
-    while let Some(directory) = open.pop() {
-        let list = fs::read_dir(&directory)
-            .with_context(|| format!("cannot read {}", directory.display()))?;
-        for entry in list {
-            let path = entry?.path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.ends_with("new/estimates.json") && path.metadata()?.modified()? >= since
-            {
-                found.push(directory.clone());
-            }
+type Record = Map<String, Value>;
+
+/// What a bench target measures.
+fn measured(bench: &str, target: &str, options: &Options) -> Result<Vec<Record>> {
+    let here = root().join("target/bench");
+    fs::create_dir_all(&here).with_context(|| format!("cannot make {}", here.display()))?;
+    let file = here.join(format!("{bench}-{target}.json"));
+
+    let mut command = cargo(&["bench", "--package=grad-demo", "--bench", target, "--", bench]);
+    command.arg("--json").arg(&file);
+    if let Some(directory) = &options.plot {
+        command.arg("--plot").arg(std::path::absolute(directory)?);
+    }
+    if let Some(seconds) = options.seconds {
+        command.arg("--seconds").arg(seconds.to_string());
+    }
+    if let Some(n) = options.threads {
+        command.env("RAYON_NUM_THREADS", n.to_string());
+    }
+    println!("$ {}", shown(&command));
+    run_command(&mut command)?;
+    read(&file)
+}
+
+fn read(file: &Path) -> Result<Vec<Record>> {
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is odd", file.display()))
+}
+
+/// Adds records; what is new of a contender in a case goes to what is known of it.
+fn merge(known: &mut Vec<Record>, new: Vec<Record>) {
+    let key = |record: &Record| {
+        ["bench", "case", "contender", "size"].map(|key| record.get(key).cloned())
+    };
+    for record in new {
+        match known.iter_mut().find(|known| key(known) == key(&record)) {
+            Some(known) => known.extend(record),
+            None => known.push(record),
         }
     }
-    Ok(found)
 }
 
-/// What criterion wrote, if it is of this bench.
-fn measurement(bench: &str, benchmark: &Value, estimates: &Value) -> Option<Measurement> {
-    let id = benchmark["full_id"].as_str()?;
-    let (case, contender) = id.strip_prefix(bench)?.strip_prefix('/')?.rsplit_once('/')?;
-    let n_elements = benchmark["throughput"]["Elements"].as_f64().unwrap_or(1.0);
-    let median = &estimates["median"];
-    let interval = &median["confidence_interval"];
-    Some(Measurement {
-        case: case.to_string(),
-        contender: contender.to_string(),
-        median: median["point_estimate"].as_f64()? / n_elements,
-        low: interval["lower_bound"].as_f64()? / n_elements,
-        high: interval["upper_bound"].as_f64()? / n_elements,
-    })
+/// The records as a table in Markdown, which is as readable without it. What was measured at
+/// several sizes is in the pictures.
+fn table(records: &[Record]) -> String {
+    let records: Vec<&Record> =
+        records.iter().filter(|record| !record.contains_key("size")).collect();
+    let mut ours: Vec<&str> = Vec::new();
+    for record in &records {
+        let name = text(record, "contender");
+        if name.starts_with("ours") && !ours.contains(&name) {
+            ours.push(name);
+        }
+    }
+    let head = ["case", "contender", "minimum", "median", "95 % interval", "memory", "÷ forward"];
+    let head = head.map(str::to_string).into_iter();
+    let mut rows: Vec<Vec<String>> =
+        vec![head.chain(ours.iter().map(|ours| format!("÷ {ours}"))).collect()];
+    for record in records {
+        let per = if text(record, "unit") == "op" { "/op" } else { "" };
+        let time = |key: &str| number(record.get(key)).map(duration);
+        let interval = time("low").zip(time("high")).map(|(low, high)| format!("{low} .. {high}"));
+        let ratio = |value| number(value).map(|ratio| format!("{ratio:.2}"));
+        let mut cells = vec![
+            Some(text(record, "case").to_string()),
+            Some(text(record, "contender").to_string()),
+            time("min").map(|min| min + per),
+            time("median").map(|median| median + per),
+            interval,
+            number(record.get("peak_bytes")).map(size),
+            ratio(record.get("over_forward")),
+        ];
+        let ratios = record.get("ratios");
+        cells.extend(ours.iter().map(|ours| ratio(ratios.and_then(|ratios| ratios.get(ours)))));
+        rows.push(cells.into_iter().map(|cell| cell.unwrap_or("-".to_string())).collect());
+    }
+    aligned(&rows)
 }
 
-/// Ours before theirs.
-fn rank(m: &Measurement) -> usize {
-    usize::from(!m.contender.starts_with("ours"))
-}
-
-/// The contender's time by ours; the measurements are in order, so ours is the first of its case.
-fn ratio(m: &Measurement, all: &[Measurement]) -> Option<f64> {
-    let ours = all.iter().find(|other| other.case == m.case)?;
-    (rank(ours) == 0).then(|| m.median / ours.median)
-}
-
-fn table(measurements: &[Measurement]) -> String {
-    let mut rows =
-        vec![["case", "contender", "ns/op", "95% interval", "ratio"].map(str::to_string)];
-    rows.extend(measurements.iter().map(|m| {
-        [
-            m.case.clone(),
-            m.contender.clone(),
-            format!("{:.2}", m.median),
-            format!("{:.2} .. {:.2}", m.low, m.high),
-            ratio(m, measurements).map_or("-".to_string(), |ratio| format!("{ratio:.2}")),
-        ]
-    }));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|column| width(column).unwrap_or(0));
-    let lines = rows.iter().map(|[case, contender, median, interval, ratio]| {
-        format!("{case:<a$}  {contender:<b$}  {median:>c$}  {interval:>d$}  {ratio:>e$}\n")
+/// A table in Markdown: the first two columns to the left, numbers to the right.
+fn aligned(rows: &[Vec<String>]) -> String {
+    let n_columns = rows.first().map_or(0, Vec::len);
+    let width =
+        |column: usize| rows.iter().map(|row: &Vec<String>| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..n_columns).map(|column| width(column).unwrap_or(0)).collect();
+    let line = |row: &Vec<String>| -> String {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+            if column < 2 { format!("| {cell:<width$} ") } else { format!("| {cell:>width$} ") }
+        });
+        cells.chain(["|\n".to_string()]).collect()
+    };
+    let rules = widths.iter().enumerate().map(|(column, &width)| {
+        let end = if column < 2 { "-" } else { ":" };
+        format!("| {}{end} ", "-".repeat(width - 1))
     });
-    lines.collect()
+    let rule: String = rules.chain(["|\n".to_string()]).collect();
+    let mut lines = rows.iter().map(line);
+    lines.next().into_iter().chain([rule]).chain(lines).collect()
 }
 
-fn as_json(bench: &str, measurements: &[Measurement]) -> Value {
-    let list = measurements.iter().map(|m| {
-        json!({
-            "bench": bench,
-            "case": m.case,
-            "contender": m.contender,
-            "ns_per_op": m.median,
-            "low": m.low,
-            "high": m.high,
-            "ratio": ratio(m, measurements),
-        })
-    });
-    Value::Array(list.collect())
+fn text<'r>(record: &'r Record, key: &str) -> &'r str {
+    record.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn number(value: Option<&Value>) -> Option<f64> {
+    value.and_then(Value::as_f64)
+}
+
+/// Nanoseconds, in a unit that leaves three digits.
+fn duration(ns: f64) -> String {
+    scaled(ns, &["ns", "µs", "ms", "s"])
+}
+
+/// Bytes, in powers of 1000.
+fn size(bytes: f64) -> String {
+    scaled(bytes, &["B", "kB", "MB", "GB"])
+}
+
+fn scaled(number: f64, units: &[&str]) -> String {
+    let (mut number, mut units) = (number, units);
+    while let [_, larger @ ..] = units
+        && !larger.is_empty()
+        && number >= 999.5
+    {
+        (number, units) = (number / 1000.0, larger);
+    }
+    let digits = if number < 9.995 { 2 } else { usize::from(number < 99.95) };
+    format!("{number:.digits$} {}", units.first().unwrap_or(&""))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn measured(case: &str, contender: &str, median: f64) -> Measurement {
-        let (case, contender) = (case.to_string(), contender.to_string());
-        Measurement { case, contender, median, low: median - 0.5, high: median + 0.5 }
+    fn record(value: Value) -> Record {
+        value.as_object().cloned().unwrap_or_default()
     }
 
     #[test]
-    fn the_time_is_by_element() {
-        let benchmark = json!({
-            "full_id": "engine/chain/ours", "throughput": { "Elements": 10_000 },
-        });
-        let estimates = json!({ "median": {
-            "confidence_interval": { "lower_bound": 1.9e5, "upper_bound": 2.2e5 },
-            "point_estimate": 2.0e5,
-        }});
-        let found = measurement("engine", &benchmark, &estimates);
-        let expected = Measurement {
-            case: "chain".to_string(),
-            contender: "ours".to_string(),
-            median: 20.0,
-            low: 19.0,
-            high: 22.0,
+    fn records_of_one_contender_are_merged() {
+        let time = |contender: &str, size: Option<u64>| {
+            record(json!({ "case": "step", "contender": contender, "size": size, "min": 1.0 }))
         };
-        assert_eq!(found, Some(expected));
-        assert_eq!(measurement("other", &benchmark, &estimates), None);
+        let mut known = vec![time("ours", None), time("ours", Some(10)), time("floor", None)];
+        let memory = json!({ "case": "step", "contender": "ours", "size": 10, "peak_bytes": 5 });
+        merge(&mut known, vec![record(memory)]);
+        assert_eq!(known.len(), 3);
+        assert_eq!(known[0].get("peak_bytes"), None);
+        assert_eq!(known[1]["peak_bytes"], 5);
+        assert_eq!(known[1]["min"], 1.0);
     }
 
     #[test]
-    fn ratios_are_to_ours_within_a_case() {
-        let all = [
-            measured("chain", "ours", 20.0),
-            measured("chain", "candle", 50.0),
-            measured("drop", "candle", 1.0),
-        ];
-        assert_eq!(ratio(&all[1], &all), Some(2.5));
-        assert_eq!(ratio(&all[2], &all), None);
+    fn every_line_ends_in_ratios_to_ours() {
+        let ours = json!({
+            "case": "step", "contender": "ours on a", "unit": "op", "min": 12.34, "median": 20.0,
+            "low": 19.0, "high": 1234.0, "ratios": { "ours on a": 1.0 }, "over_forward": 2.5,
+            "peak_bytes": 1_500_000,
+        });
+        let candle = json!({
+            "case": "step", "contender": "candle", "unit": "op", "min": 3.0e6, "median": 3.1e6,
+            "low": 3.0e6, "high": 3.2e6, "ratios": { "ours on a": 1.304 },
+        });
+        let larger = json!({ "case": "step", "contender": "candle", "size": 10, "peak_bytes": 5 });
         let expected = "\
-case   contender  ns/op    95% interval  ratio
-chain  ours       20.00  19.50 .. 20.50   1.00
-chain  candle     50.00  49.50 .. 50.50   2.50
-drop   candle      1.00    0.50 .. 1.50      -
+| case | contender |    minimum |     median |      95 % interval |  memory | ÷ forward | ÷ ours on a |
+| ---- | --------- | ---------: | ---------: | -----------------: | ------: | --------: | ----------: |
+| step | ours on a | 12.3 ns/op | 20.0 ns/op | 19.0 ns .. 1.23 µs | 1.50 MB |      2.50 |        1.00 |
+| step | candle    | 3.00 ms/op | 3.10 ms/op | 3.00 ms .. 3.20 ms |       - |         - |        1.30 |
 ";
-        assert_eq!(table(&all), expected);
+        assert_eq!(table(&[record(ours), record(candle), record(larger)]), expected);
+    }
+
+    #[test]
+    fn three_digits_are_left() {
+        assert_eq!(duration(9.994), "9.99 ns");
+        assert_eq!(duration(9.996), "10.0 ns");
+        assert_eq!(duration(999.4), "999 ns");
+        assert_eq!(duration(999.6), "1.00 µs");
+        assert_eq!(duration(2.0e12), "2000 s");
+        assert_eq!(size(34e6), "34.0 MB");
     }
 }
