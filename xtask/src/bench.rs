@@ -44,6 +44,8 @@ enum Bench {
     Engine,
     /// A chain of operations on one element.
     W1,
+    /// The problems of GradBench through its protocol, beside derivatives by hand.
+    Gradbench,
     /// All of these, one after the other.
     All,
 }
@@ -54,6 +56,7 @@ impl Bench {
         match self {
             Bench::Engine => &["time"],
             Bench::W1 => &["time", "memory"],
+            Bench::Gradbench => &["gradbench"],
             Bench::All => &[],
         }
     }

@@ -55,6 +55,14 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// How long to sample a contender.
+    ///
+    /// # Panics
+    /// If the number of seconds is none of a duration.
+    pub(crate) fn time(&self) -> Duration {
+        Duration::try_from_secs_f64(self.seconds).expect("a time to sample")
+    }
+
     /// Whether a benchmark is asked for.
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.names.is_empty() || self.names.iter().any(|wanted| wanted == name)
@@ -80,11 +88,10 @@ impl Bench {
     /// # Panics
     /// If the contenders do not agree: then there is nothing to compare.
     pub(crate) fn run(&mut self, make: impl FnOnce() -> Case + Send) {
-        let (memory, seconds) = (self.memory, Duration::try_from_secs_f64(self.options.seconds));
-        let seconds = seconds.expect("a time to sample");
+        let (memory, time) = (self.memory, self.options.time());
         let measure = move || match memory {
             Some(memory) => make().memory(memory),
-            None => make().time(seconds),
+            None => make().time(time),
         };
         let measured = thread::scope(|scope| {
             let case = thread::Builder::new().stack_size(8 << 20).spawn_scoped(scope, measure);
