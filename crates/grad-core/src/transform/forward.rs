@@ -77,6 +77,25 @@ impl<P: Params<Leaf: Leaf>> Linearized<P> {
     pub fn call(&self, t: P) -> Result<P::Leaf, Error> {
         self.at.push(self.at.tangents(&t)?)
     }
+
+    /// The matrix of the map, as [`jacfwd`] gives it: a column for each element of `x`.
+    ///
+    /// ```
+    /// let (y, linearized) = grad_core::transform::linearize(|[a, b]| a * b, [2.0, 3.0])?;
+    /// assert_eq!((y, linearized.jacobian()?), (6.0, [3.0, 2.0]));
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`jacfwd`], but for those in the function.
+    #[track_caller]
+    pub fn jacobian(&self) -> Result<Like<P>, Error> {
+        let mut jacobian = Vec::new();
+        for x in self.at.x() {
+            jacobian.push(self.at.columns(self.at.y(), x)?);
+        }
+        self.at.in_form(jacobian)
+    }
 }
 
 impl<P: Params<Leaf: Leaf>> fmt::Debug for Linearized<P> {
@@ -105,10 +124,5 @@ where
     P: Params,
     P::Leaf: Call<F, P, P::Convention>,
 {
-    let at = Recording::new("jacfwd", f, x)?;
-    let mut jacobian = Vec::new();
-    for x in at.x() {
-        jacobian.push(at.columns(at.y(), x)?);
-    }
-    at.in_form(jacobian)
+    Linearized { at: Recording::new("jacfwd", f, x)? }.jacobian()
 }

@@ -39,9 +39,7 @@ where
     P: Params,
     P::Leaf: Call<F, P, P::Convention>,
 {
-    let at = Recording::new("grad", f, x)?;
-    let gradient = at.pull(at.y(), None)?;
-    at.in_form(gradient)
+    Pullback { at: Recording::new("grad", f, x)? }.gradient()
 }
 
 /// The value of a function with one output, and its gradient: `(f(x), ∇f(x))`.
@@ -102,6 +100,22 @@ impl<P: Params<Leaf: Leaf>> Pullback<P> {
     #[track_caller]
     pub fn call(&self, ct: P::Leaf) -> Result<Like<P>, Error> {
         self.at.in_form(self.at.pull(self.at.y(), Some(ct))?)
+    }
+
+    /// The gradient of a function with one output, as [`grad`] gives it: the cotangents for 1.
+    ///
+    /// ```
+    /// let (y, pullback) = grad_core::transform::vjp(|[a, b]| a * b, [2.0, 3.0])?;
+    /// assert_eq!((y, pullback.gradient()?), (6.0, [3.0, 2.0]));
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`NotScalar`](crate::ErrorKind::NotScalar) if the output has more elements than one;
+    /// whatever goes wrong in a rule.
+    #[track_caller]
+    pub fn gradient(&self) -> Result<Like<P>, Error> {
+        self.at.in_form(self.at.pull(self.at.y(), None)?)
     }
 }
 
