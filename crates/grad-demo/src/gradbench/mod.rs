@@ -91,6 +91,7 @@ macro_rules! problems {
 }
 
 problems! {
+    det::Det,
     hello::Hello,
     lse::Lse,
 }
