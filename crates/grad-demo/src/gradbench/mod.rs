@@ -9,6 +9,7 @@
 //! The problems and the protocol are those of <https://github.com/gradbench/gradbench>.
 
 mod input;
+mod minimize;
 mod output;
 mod runs;
 mod session;
@@ -94,6 +95,7 @@ problems! {
     det::Det,
     hello::Hello,
     lse::Lse,
+    particle::Particle,
 }
 
 /// One function of one module at one input.

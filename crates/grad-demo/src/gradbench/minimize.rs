@@ -1,0 +1,169 @@
+//! The optimizer of GradBench, gradient descent with a step that adapts: of plain numbers, and of
+//! handles in the middle of a recording, so that one can differentiate through it.
+
+use grad_core::transform::{self, Bare, Call, Linearized, Params, Pullback};
+use grad_core::{Error, ErrorKind, Tape, TensorLike, Var};
+
+/// Where the gradient is as short as this, or the next step, the search ends.
+const TOLERANCE: f64 = 1e-5;
+
+/// So many steps in a row that make the function smaller double the length of the next.
+const STREAK: usize = 10;
+
+/// The most steps that are tried: 50 times what the problems need from afar.
+const MOST_TRIALS: usize = 10_000;
+
+/// How a gradient is computed: an input at a time, or backwards for all of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Mode {
+    Forward,
+    Reverse,
+}
+
+impl Mode {
+    /// The modes of the outer and the inner derivative, as GradBench names functions by them.
+    pub(crate) fn of(function: &str) -> Option<(Mode, Mode)> {
+        let mode = |letter| match letter {
+            b'f' => Some(Mode::Forward),
+            b'r' => Some(Mode::Reverse),
+            _ => None,
+        };
+        match *function.as_bytes() {
+            [outer, inner] => Some((mode(outer)?, mode(inner)?)),
+            _ => None,
+        }
+    }
+
+    /// `f(x)`, and its gradient for when it is asked for. Of tensors it is plain, of handles it is
+    /// recorded.
+    pub(crate) fn at<L, F, const N: usize>(
+        self,
+        f: F,
+        x: [L; N],
+    ) -> Result<(L, Gradient<[L; N]>), Error>
+    where
+        L: Call<F, [L; N], Bare>,
+        [L; N]: Params<Leaf = L, Convention = Bare>,
+    {
+        Ok(match self {
+            Mode::Forward => {
+                let (y, linearized) = transform::linearize(f, x)?;
+                (y, Gradient::Forward(linearized))
+            }
+            Mode::Reverse => {
+                let (y, pullback) = transform::vjp(f, x)?;
+                (y, Gradient::Reverse(pullback))
+            }
+        })
+    }
+}
+
+/// The gradient of a function at a point where it was computed.
+pub(crate) enum Gradient<P: Params<Leaf: transform::Leaf>> {
+    Forward(Linearized<P>),
+    Reverse(Pullback<P>),
+}
+
+impl<P: Params<Leaf: transform::Leaf>> Gradient<P> {
+    pub(crate) fn get(&self) -> Result<transform::Like<P>, Error> {
+        match self {
+            Gradient::Forward(linearized) => linearized.jacobian(),
+            Gradient::Reverse(pullback) => pullback.gradient(),
+        }
+    }
+}
+
+/// Where `f` is least, as far as one gets from `start` by plain gradients.
+pub(crate) fn argmin<T, F, const N: usize>(mode: Mode, f: F, start: [T; N]) -> Result<[T; N], Error>
+where
+    T: TensorLike,
+    F: for<'s> Fn([Var<'s, T>; N]) -> Var<'s, T>,
+{
+    let tape = Tape::new();
+    let tape = &tape;
+    let f = |x: [Var<'_, T>; N]| {
+        let (y, gradient) = mode.at(&f, each(x, Var::value)?)?;
+        let gradient = move || gradient.get().map(|g: [T; N]| g.map(|g| tape.constant(g)));
+        Ok((tape.constant(y).item()?, gradient))
+    };
+    each(descend(tape, f, start.map(|x| tape.constant(x)))?, Var::value)
+}
+
+/// [`argmin`] of handles: recorded, with every step and every gradient on the way.
+pub(crate) fn argmin_recorded<'t, T, F, const N: usize>(
+    tape: &'t Tape<T>,
+    mode: Mode,
+    f: F,
+    start: [Var<'t, T>; N],
+) -> Result<[Var<'t, T>; N], Error>
+where
+    T: TensorLike,
+    F: Fn([Var<'t, T>; N]) -> Var<'t, T>,
+{
+    let f = |x: [Var<'t, T>; N]| {
+        let (y, gradient) = mode.at(&f, x)?;
+        Ok((y.item()?, move || gradient.get()))
+    };
+    descend(tape, f, start)
+}
+
+/// The search, for a function that gives its value and what computes its gradient there.
+fn descend<'t, T, G, const N: usize>(
+    tape: &'t Tape<T>,
+    f: impl Fn([Var<'t, T>; N]) -> Result<(f64, G), Error>,
+    start: [Var<'t, T>; N],
+) -> Result<[Var<'t, T>; N], Error>
+where
+    T: TensorLike,
+    G: FnOnce() -> Result<[Var<'t, T>; N], Error>,
+{
+    let mut x = start;
+    let (mut fx, gradient) = f(x)?;
+    let mut gx = gradient()?;
+    let (mut eta, mut streak) = (1e-5, 0);
+    for _ in 0..MOST_TRIALS {
+        let (at, slope) = (each(x, Var::item)?, each(gx, Var::item)?);
+        if !(fx.is_finite() && norm(slope).is_finite()) {
+            return Err(stuck(tape, format!("the value {fx} or its gradient is not finite")));
+        }
+        if norm(slope) <= TOLERANCE {
+            return Ok(x);
+        }
+        if streak == STREAK {
+            (eta, streak) = (2.0 * eta, 0);
+        }
+        let next: [Var<'t, T>; N] = std::array::from_fn(|i| x[i] - gx[i] * eta);
+        let there = each(next, Var::item)?;
+        if norm::<N>(std::array::from_fn(|i| at[i] - there[i])) <= TOLERANCE {
+            return Ok(x);
+        }
+        let (f_next, gradient) = f(next)?;
+        if f_next < fx {
+            (x, fx, gx, streak) = (next, f_next, gradient()?, streak + 1);
+        } else {
+            (eta, streak) = (eta / 2.0, 0);
+        }
+    }
+    Err(stuck(tape, format!("found no minimum in {MOST_TRIALS} steps, which lead to {fx}")))
+}
+
+/// The error of a search that has come to no end.
+#[track_caller]
+fn stuck<T: TensorLike>(tape: &Tape<T>, message: String) -> Error {
+    let void = tape.fail("argmin", ErrorKind::Parameter { message });
+    void.value().err().expect("a void handle has an error")
+}
+
+/// The Euclidean norm.
+fn norm<const N: usize>(x: [f64; N]) -> f64 {
+    x.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
+/// `f` of each, or the first error.
+fn each<X, Y, const N: usize>(
+    x: [X; N],
+    f: impl Fn(X) -> Result<Y, Error>,
+) -> Result<[Y; N], Error> {
+    let all = x.into_iter().map(f).collect::<Result<Vec<Y>, Error>>()?;
+    Ok(all.try_into().ok().expect("there is one for each"))
+}
