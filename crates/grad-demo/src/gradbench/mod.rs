@@ -96,6 +96,7 @@ problems! {
     hello::Hello,
     lse::Lse,
     particle::Particle,
+    saddle::Saddle,
 }
 
 /// One function of one module at one input.

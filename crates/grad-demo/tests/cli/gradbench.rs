@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use super::{Ran, command};
 
 /// The modules of GradBench, in the order in which it lists them.
-const MODULES: [&str; 4] = ["hello", "det", "lse", "particle"];
+const MODULES: [&str; 5] = ["hello", "det", "lse", "particle", "saddle"];
 
 /// Those that need nothing but numbers.
-const SCALAR: [&str; 3] = ["hello", "det", "particle"];
+const SCALAR: [&str; 4] = ["hello", "det", "particle", "saddle"];
 
 /// The lines of a module's file.
 fn workloads(module: &str) -> Vec<Value> {
