@@ -92,6 +92,7 @@ macro_rules! problems {
 }
 
 problems! {
+    ba::Ba,
     det::Det,
     hello::Hello,
     lse::Lse,
