@@ -95,6 +95,7 @@ problems! {
     ba::Ba,
     det::Det,
     hello::Hello,
+    ht::Ht,
     lse::Lse,
     particle::Particle,
     saddle::Saddle,
