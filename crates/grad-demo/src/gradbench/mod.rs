@@ -94,6 +94,7 @@ macro_rules! problems {
 problems! {
     ba::Ba,
     det::Det,
+    gmm::Gmm,
     hello::Hello,
     ht::Ht,
     lse::Lse,
