@@ -97,6 +97,7 @@ problems! {
     gmm::Gmm,
     hello::Hello,
     ht::Ht,
+    kmeans::Kmeans,
     lse::Lse,
     particle::Particle,
     saddle::Saddle,
