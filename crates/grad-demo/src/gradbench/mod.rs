@@ -98,6 +98,7 @@ problems! {
     hello::Hello,
     ht::Ht,
     kmeans::Kmeans,
+    llsq::Llsq,
     lse::Lse,
     particle::Particle,
     saddle::Saddle,
