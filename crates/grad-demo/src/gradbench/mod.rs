@@ -100,6 +100,7 @@ problems! {
     kmeans::Kmeans,
     llsq::Llsq,
     lse::Lse,
+    lstm::Lstm,
     particle::Particle,
     saddle::Saddle,
 }
