@@ -101,6 +101,7 @@ problems! {
     llsq::Llsq,
     lse::Lse,
     lstm::Lstm,
+    ode::Ode,
     particle::Particle,
     saddle::Saddle,
 }

@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use super::{Ran, command};
 
 /// The modules of GradBench, in the order in which it lists them.
-const MODULES: [&str; 11] =
-    ["hello", "gmm", "ba", "det", "ht", "kmeans", "llsq", "lse", "lstm", "particle", "saddle"];
+const MODULES: [&str; 12] = [
+    "hello", "gmm", "ba", "det", "ht", "kmeans", "llsq", "lse", "lstm", "ode", "particle", "saddle",
+];
 
 /// Those that need nothing but numbers.
 const SCALAR: [&str; 4] = ["hello", "det", "particle", "saddle"];
