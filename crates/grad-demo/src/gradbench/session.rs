@@ -189,7 +189,8 @@ mod tests {
         assert_refused(
             r#"{"id": 1, "kind": "define", "module": "sort"}"#,
             json!(1),
-            "there is no module 'sort', but hello, lse",
+            "there is no module 'sort', but ba, det, gmm, hello, ht, kmeans, llsq, lse, lstm, ode, \
+             particle, saddle",
         );
         assert_refused(
             r#"{"id": 1, "kind": "evaluate", "module": "lse", "function": "f", "input": {"x": [1]}}"#,
