@@ -530,12 +530,28 @@ fn median_of_an_even_number_is_the_lower_one() {
 }
 
 #[test]
+fn argmax_goes_along_any_axis() -> Tested {
+    let tape = Tape::<Reference>::new();
+    // [[[1, 5], [4, 5], [4, 2]], [[0, NaN], [−1, 7], [−2, NaN]]]
+    let x = [1.0, 5.0, 4.0, 5.0, 4.0, 2.0, 0.0, NAN, -1.0, 7.0, -2.0, NAN];
+    let x = tape.var(tensor([2, 3, 2], &x));
+    assert_eq!(x.argmax(1)?.data(), [1, 0, 0, 0]);
+    assert_eq!(x.argmin(1)?.data(), [0, 2, 2, 0]);
+    assert_eq!(x.argmax(-1)?.data(), [1, 1, 0, 1, 1, 1]);
+    // Lanes of no elements are none, whatever the other sizes.
+    let none = tape.var(tensor([0, 3, 1 << 40], &[]));
+    assert_eq!(**none.argmax(1)?.shape(), [0, 1 << 40]);
+    Ok(())
+}
+
+#[test]
 fn argmax_names_the_first_of_the_largest() -> Tested {
     let tape = Tape::<Reference>::new();
     let x = tape.var(tensor([2, 3], &[1.0, 3.0, 3.0, NAN, 9.0, 0.0]));
     assert_eq!(x.argmax(1)?, Index::from([1, 0]));
     assert_eq!(x.argmin(1)?, Index::from([0, 0]));
     assert_eq!(x.argmax(0)?, Index::from([1, 1, 0]));
+    assert_eq!(x.argmin(0)?, Index::from([1, 0, 1]));
     let scalar = tape.var(1.0);
     assert!(matches!(scalar.argmax(0).unwrap_err().kind(), ErrorKind::AxisOutOfRange { .. }));
     Ok(())

@@ -124,7 +124,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// [`Backend`](ErrorKind::Backend) if the device cannot be read.
     #[track_caller]
     pub fn argmax(self, axis: isize) -> Result<Index, Error> {
-        self.arg_first("argmax", axis, descending)
+        self.arg_first("argmax", axis, |x, y| x > y || (x.is_nan() && !y.is_nan()))
     }
 
     /// The place along `axis` of the smallest element; otherwise as [`Var::argmax`].
@@ -133,26 +133,42 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// As [`Var::argmax`].
     #[track_caller]
     pub fn argmin(self, axis: isize) -> Result<Index, Error> {
-        self.arg_first("argmin", axis, nan_then_ascending)
+        self.arg_first("argmin", axis, |x, y| x < y || (x.is_nan() && !y.is_nan()))
     }
 
-    /// The place along `axis` of what comes first in an order.
+    /// The place along `axis` of the first element that none of its lane is `before`.
     #[track_caller]
-    fn arg_first(self, op: &'static str, axis: isize, order: Order) -> Result<Index, Error> {
-        let lanes = match self.lanes(op, axis) {
-            Ok(lanes) => lanes,
+    fn arg_first(
+        self,
+        op: &'static str,
+        axis: isize,
+        before: impl Fn(f64, f64) -> bool,
+    ) -> Result<Index, Error> {
+        let (shape, axis, data) = match self.on_host(op, axis) {
+            Ok(host) => host,
             Err(void) => return Err(void.tape().error(void.id())),
         };
-        if lanes.shape[lanes.axis] == 0 {
-            let void = self.void(op, ErrorKind::EmptyReduction { shape: lanes.shape });
+        let n = shape[axis];
+        if n == 0 {
+            let void = self.void(op, ErrorKind::EmptyReduction { shape });
             return Err(void.tape().error(void.id()));
         }
-        let mut first = Vec::with_capacity(lanes.places.len());
-        for lane in &lanes.places {
-            let best = lane.iter().min_by(|&&a, &&b| order(lanes.data[a], lanes.data[b]));
-            first.extend(best.map(|&place| lanes.along(place)));
+        let mut first = vec![0; data.len() / n];
+        // So many lanes lie beside each other; of no elements there are none.
+        let inner = if data.is_empty() { 1 } else { shape[axis + 1..].iter().product() };
+        let mut best = vec![0.0; inner];
+        for (block, first) in data.chunks_exact(n * inner).zip(first.chunks_exact_mut(inner)) {
+            best.copy_from_slice(&block[..inner]);
+            for (i, row) in block.chunks_exact(inner).enumerate() {
+                for ((&x, best), first) in row.iter().zip(&mut best).zip(&mut *first) {
+                    // Selected, not branched, so that lanes are compared several at once.
+                    let is_before = before(x, *best);
+                    *best = if is_before { x } else { *best };
+                    *first = if is_before { i } else { *first };
+                }
+            }
         }
-        self.index(op, lanes.shape.without(&[lanes.axis]), first)
+        self.index(op, shape.without(&[axis]), first)
     }
 
     #[track_caller]
@@ -176,10 +192,17 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// The values along an axis; the void handle where there are none.
     #[track_caller]
     fn lanes(self, op: &'static str, axis: isize) -> Result<Lanes, Self> {
+        let (shape, axis, data) = self.on_host(op, axis)?;
+        Ok(Lanes::new(shape, axis, data))
+    }
+
+    /// The shape, the axis and the elements; a void handle where they are wrong or missing.
+    #[track_caller]
+    fn on_host(self, op: &'static str, axis: isize) -> Result<(Shape, usize, Vec<f64>), Self> {
         let Ok(value) = self.value() else { return Err(self) };
         let shape = Shape::from(value.shape());
         match (Axes::from(axis).resolve(shape.rank()), value.to_host()) {
-            (Ok(axes), Ok(data)) => Ok(Lanes::new(shape, axes[0], data)),
+            (Ok(axes), Ok(data)) => Ok((shape, axes[0], data)),
             (Err(kind), _) => Err(self.void(op, kind)),
             (_, Err(error)) => Err(self.void(op, backend(error))),
         }
@@ -242,9 +265,4 @@ fn ascending(a: f64, b: f64) -> Ordering {
 /// NaN first.
 fn descending(a: f64, b: f64) -> Ordering {
     ascending(b, a)
-}
-
-/// NaN first.
-fn nan_then_ascending(a: f64, b: f64) -> Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
 }
