@@ -65,7 +65,7 @@ impl Problem for Gmm {
     ) -> anyhow::Result<Value> {
         let &Gmm { d, k, n, .. } = self;
         ensure!(d > 0 && k > 0, "d is {d} and k is {k}, but neither may be 0");
-        input::ensure_fits("Q of all components at all points", &[k, d, d.max(n)])?;
+        input::ensure_fits("the matrix of residuals", &[k, d, d.max(n)])?;
         ensure!(self.alpha.len() == k, "alpha has {} elements, not {k}", self.alpha.len());
         let x = input::matrix(model, "x", [n, d], &self.x)?;
         let mixture = Mixture {
@@ -151,4 +151,59 @@ fn places(d: usize) -> Vec<usize> {
         }
     }
     places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer;
+    use super::*;
+
+    /// One point in one dimension, where Q has nothing below its diagonal.
+    fn one() -> Value {
+        json!({
+            "d": 1, "k": 1, "n": 1, "m": 3, "gamma": 2.0,
+            "x": [[2.0]], "alpha": [0.3], "mu": [[0.5]], "q": [[0.0]], "l": [[]],
+        })
+    }
+
+    /// With u = exp(q) (x − μ) = 1.5 and ν = 5:
+    /// β = α + q − u²/2, ln Γ₁(5/2) = ln (3/4 √π), and F is the sum of
+    /// −½ ln 2π, β − α, C = 5 (ln 2 − ½ ln 2) − ln (3/4 √π), −γ²/2 exp(2 q) = −2, and m q = 0.
+    #[test]
+    fn in_one_dimension_a_component_is_a_parabola() {
+        let expected = -0.5 * (2.0 * PI).ln() - 1.125 + 2.5 * LN_2
+            - (0.75 * PI.sqrt()).ln()
+            - 2.0;
+        let found = answer::<Gmm>("objective", one()).expect("it fits");
+        assert!((found.as_f64().expect("a number") - expected).abs() < 1e-14);
+        // dα: one component has all the weight, whatever α. dμ = exp(q) u. dq = 1 − u² − γ² + m.
+        let gradient = answer::<Gmm>("jacobian", one()).expect("it fits");
+        let expected = json!({ "alpha": [0.0], "mu": [[1.5]], "q": [[-2.25]], "l": [[]] });
+        assert_eq!(gradient, expected);
+    }
+
+    #[test]
+    fn a_triangle_is_filled_column_by_column() {
+        // The diagonal is at 0, 1, 2 and what is below at 3, 4, 5 of the list; the zero is at 6.
+        assert_eq!(places(3), [0, 6, 6, 3, 1, 6, 4, 5, 2]);
+    }
+
+    #[test]
+    fn sizes_must_fit_each_other() {
+        let refused = |field: &str, value: Value| {
+            let mut input = one();
+            input[field] = value;
+            answer::<Gmm>("objective", input).expect_err("it does not fit")
+        };
+        assert_eq!(refused("d", json!(0)), "d is 0 and k is 1, but neither may be 0");
+        assert_eq!(refused("n", json!(2)), "x has 1 rows, not 2");
+        assert_eq!(refused("alpha", json!([])), "alpha has 0 elements, not 1");
+        assert_eq!(refused("mu", json!([[1, 2]])), "row 0 of mu has 2 elements, not 1");
+        assert_eq!(refused("l", json!([[1]])), "row 0 of l has 1 elements, not 0");
+        assert_eq!(
+            refused("d", json!(1 << 20)),
+            "the matrix of residuals of sizes [1, 1048576, 1048576] has more than 134217728 elements"
+        );
+        assert_eq!(refused("gamma", json!(-1.0)), "element 0 of the result is NaN");
+    }
 }

@@ -29,7 +29,7 @@ impl Problem for Llsq {
     ) -> anyhow::Result<Value> {
         let (m, n) = (self.x.len(), self.n);
         ensure!(m > 0 && n > 1, "{m} coefficients at {n} places are less than one at two");
-        input::ensure_fits("the powers", &[n, m])?;
+        input::ensure_fits("the matrix of powers", &[n, m])?;
         let x = input::vector(model, &self.x)?;
         match function {
             "primal" => output::number(&runs.time(|| primal(|x| loss(n, m, x), &x))?),
@@ -66,4 +66,34 @@ fn powers<T: TensorLike>(t: Var<'_, T>, count: usize) -> Var<'_, T> {
         powers.push(powers[powers.len() - 1] * t);
     }
     t.tape().stack(&powers, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::answer;
+    use super::*;
+
+    #[test]
+    fn coefficients_that_do_not_fill_the_blocks_are_fitted() {
+        // Five coefficients in blocks of two. p = 1, 1, 5 at t = −1, 0, 1, so that the residuals
+        // are −2, −1, −4; dxⱼ = −Σ r tʲ.
+        let input = json!({ "x": [1, 1, 1, 1, 1], "n": 3 });
+        assert_eq!(answer::<Llsq>("primal", input.clone()), Ok(json!(10.5)));
+        assert_eq!(answer::<Llsq>("gradient", input), Ok(json!([7.0, 2.0, 6.0, 2.0, 6.0])));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said() {
+        let refused = |x: Value, n: usize| {
+            answer::<Llsq>("primal", json!({ "x": x, "n": n })).expect_err("it does not fit")
+        };
+        assert_eq!(refused(json!([]), 2), "0 coefficients at 2 places are less than one at two");
+        assert_eq!(refused(json!([1]), 1), "1 coefficients at 1 places are less than one at two");
+        assert_eq!(
+            refused(json!([1, 2]), usize::MAX),
+            "the matrix of powers of sizes [18446744073709551615, 2] has more than 134217728 elements"
+        );
+    }
 }

@@ -65,6 +65,15 @@ fn unknown<P: Problem>(function: &str) -> anyhow::Error {
     anyhow::anyhow!("module {} has no function '{function}'", P::NAME)
 }
 
+/// What a problem answers with tensors of ndarray, or the whole text of its error.
+#[cfg(test)]
+fn answer<P: Problem>(function: &str, input: Value) -> Result<Value, String> {
+    let model = grad_ndarray::NdTensor::from(0_f64);
+    let problem: P = serde_json::from_value(input).expect("the fields of the problem");
+    let answer = problem.evaluate(function, &model, &mut Runs::default());
+    answer.map_err(|error| format!("{error:#}"))
+}
+
 /// The table of the problems: a module, and the type in it that is a [`Problem`].
 macro_rules! problems {
     ($($module:ident::$problem:ident),* $(,)?) => {
