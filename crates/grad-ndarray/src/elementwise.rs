@@ -10,6 +10,7 @@ use crate::base::Base;
 use crate::element::Element;
 use crate::error::NdError;
 use crate::simd::{self, Map};
+use crate::strided::{Strided, inverse, memory_order};
 use crate::tensor::{NdTensor, Repr, buffer, checked, row_major};
 use crate::walk::Walk;
 
@@ -290,9 +291,27 @@ fn zip_bases<A: Element>(
     let Some(out) = Shape::from(x.shape()).broadcast(y.shape()) else {
         return Err(NdError::ShapeMismatch { op, left: x.shape().into(), right: y.shape().into() });
     };
-    let (xs, ys) = (row_major(op, x)?, row_major(op, y)?);
+    // The result is laid out as the larger operand is.
+    let larger = if *x.shape() == *out { x } else { y };
+    if x.ndim() == y.ndim()
+        && *larger.shape() == *out
+        && let Some(order) = memory_order(larger)
+    {
+        let permuted = |base: &Base<A>| base.clone().into_array().permuted_axes(IxDyn(&order));
+        let zipped = zip_bases(op, &permuted(x).into(), &permuted(y).into(), f)?;
+        return Ok(zipped.into_array().permuted_axes(IxDyn(&inverse(&order))).into());
+    }
+    let (x, y) = (Strided::of_base(op, x)?, Strided::of_base(op, y)?);
+    let walk = Walk::new(&out, [&x, &y]);
     let mut data = buffer(op, &out)?;
-    simd::zip(f, &Walk::new(&out, [x.shape(), y.shape()]), &xs, &ys, &mut data);
+    match walk.steps {
+        // Along a row, operands stay or go through memory as it lies.
+        [0 | 1, 0 | 1] => simd::zip(f, &walk, &x.data, &y.data, &mut data),
+        _ => {
+            let (x, y) = (x.copied(op, &out)?, y.copied(op, &out)?);
+            simd::zip(f, &Walk::alike(data.len()), &x, &y, &mut data);
+        }
+    }
     shaped(op, IxDyn(&out), data)
 }
 
@@ -323,10 +342,14 @@ fn choose_bases<A: Element>(
             left: mask.shape().into(),
             right: x.shape().into(),
         })?;
-    let (ms, xs, ys) = (row_major(op, mask)?, row_major(op, x)?, row_major(op, y)?);
+    let operand = |base| {
+        let data = row_major(op, base)?;
+        Ok::<_, NdError>(Strided::row_major(base.shape(), data))
+    };
+    let (m, x, y) = (operand(mask)?, operand(x)?, operand(y)?);
     let mut data = buffer(op, &out)?;
-    let walk = Walk::new(&out, [mask.shape(), x.shape(), y.shape()]);
+    let walk = Walk::new(&out, [&m, &x, &y]);
     let choose = |m: A, x: A, y: A| if m != A::ZERO { x } else { y };
-    simd::zip3(choose, &walk, [&ms, &xs, &ys], &mut data);
+    simd::zip3(choose, &walk, [&m.data, &x.data, &y.data], &mut data);
     NdTensor::from_vec(op, &out, data)
 }

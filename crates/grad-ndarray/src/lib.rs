@@ -44,6 +44,7 @@ mod product;
 mod reduce;
 mod simd;
 mod softmax;
+mod strided;
 mod walk;
 mod window;
 

@@ -7,11 +7,12 @@ use std::borrow::Cow;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use grad_core::extend::Shape;
-use ndarray::{ArrayViewD, Axis, IxDyn};
 
 use crate::element::Element;
 use crate::error::NdError;
+use crate::strided::Strided;
 use crate::tensor::{NdTensor, buffer, checked};
+use crate::walk::Walk;
 
 const OP: &str = "matmul";
 
@@ -26,69 +27,71 @@ impl<A: Element> NdTensor<A> {
         let mismatch = || NdError::ShapeMismatch { op: OP, left: left.into(), right: right.into() };
         let batch = Shape::from(left_batch).broadcast(right_batch);
         let batch = batch.filter(|_| k == inner).ok_or_else(mismatch)?;
-        let with_batch = |size: [usize; 2]| batch.iter().copied().chain(size).collect::<Shape>();
-        let out = checked(OP, with_batch([m, n]))?;
+        let out = checked(OP, batch.iter().copied().chain([m, n]).collect())?;
         if k == 0 || out.contains(&0) {
             return Ok(NdTensor::fill(A::ZERO, out));
         }
-
+        let (x, y) = (Matrices::new(self, [m, k])?, Matrices::new(rhs, [k, n])?);
         let mut data = buffer(OP, &out)?;
-        let (x, mut y) = (self.view(), rhs.view());
-        if *left_batch == *batch && right_batch.iter().all(|&n| n == 1) && x.is_standard_layout() {
+        let walk = Walk::along(batch.iter().enumerate().map(|(axis, &size)| {
+            let back = out.rank() - axis;
+            (size, [x.elements.step(back), y.elements.step(back)])
+        }));
+        match (walk.steps, &walk.outer[..]) {
             // One matrix on the right: the batch on the left is one tall matrix.
-            let n_rows = data.len() / n;
-            while y.ndim() > 2 {
-                y = y.index_axis_move(Axis(0), 0);
+            ([step, 0], []) if x.is_row_major && (m == 1 || step == m * x.span) => {
+                let span = if m == 1 { step } else { x.span };
+                let tall = Matrices { size: [walk.row * m, k], span, ..x };
+                A::multiply(tall.at(0), y.at(0), &mut data);
             }
-            let x = x.into_shape_with_order(IxDyn(&[n_rows, k])).map_err(|_| mismatch())?;
-            multiply(&x, &y, &mut data);
-        } else {
-            let x = x.broadcast(IxDyn(&with_batch([m, k]))).ok_or_else(mismatch)?;
-            let y = y.broadcast(IxDyn(&with_batch([k, n]))).ok_or_else(mismatch)?;
-            multiply(&x, &y, &mut data);
+            ([of_x, of_y], _) => {
+                let mut products = data.chunks_exact_mut(m * n);
+                walk.rows(|[i, j]| {
+                    for (at, z) in products.by_ref().take(walk.row).enumerate() {
+                        A::multiply(x.at(i + at * of_x), y.at(j + at * of_y), z);
+                    }
+                });
+            }
         }
         NdTensor::from_vec(OP, &out, data)
     }
 }
 
-/// `z = x y`, matrix by matrix along the leading axes; the shapes fit, and z is row-major.
-fn multiply<A: Element>(x: &ArrayViewD<'_, A>, y: &ArrayViewD<'_, A>, z: &mut [A]) {
-    if x.ndim() > 2 {
-        let n = z.len() / x.len_of(Axis(0));
-        let operands = x.axis_iter(Axis(0)).zip(y.axis_iter(Axis(0)));
-        for ((x, y), z) in operands.zip(z.chunks_exact_mut(n)) {
-            multiply(&x, &y, z);
-        }
-        return;
-    }
-    let (x, y) = (Matrix::new(x), Matrix::new(y));
-    A::multiply(x.as_faer(), y.as_faer(), z);
-}
-
-/// The elements of a matrix as one slice.
-struct Matrix<'a, A: Element> {
-    data: Cow<'a, [A]>,
+/// Matrices of one size.
+struct Matrices<'a, A: Element> {
+    elements: Strided<'a, A>,
     size: [usize; 2],
+    /// Whether the elements of a row are neighbors, or else those of a column.
     is_row_major: bool,
+    /// The distance from one row to the next, or from one column.
+    span: usize,
 }
 
-impl<'a, A: Element> Matrix<'a, A> {
-    /// Copies only where there are gaps or repetitions.
-    fn new(x: &ArrayViewD<'a, A>) -> Self {
-        let size = [x.len_of(Axis(0)), x.len_of(Axis(1))];
-        let (data, is_row_major) = match (x.to_slice(), x.clone().reversed_axes().to_slice()) {
-            (Some(data), _) => (Cow::Borrowed(data), true),
-            (None, Some(data)) => (Cow::Borrowed(data), false),
-            (None, None) => (Cow::Owned(x.iter().copied().collect()), true),
-        };
-        Matrix { data, size, is_row_major }
+impl<'a, A: Element> Matrices<'a, A> {
+    /// Copies only what is repeated within a matrix, or has neighbors along neither axis.
+    fn new(x: &'a NdTensor<A>, size: [usize; 2]) -> Result<Self, NdError> {
+        let elements = Strided::of(OP, x)?;
+        match (size, [elements.step(2), elements.step(1)]) {
+            ([m, 1], [span, _]) | ([m, _], [span, 1]) if m == 1 || span > 0 => {
+                Ok(Matrices { elements, size, is_row_major: true, span })
+            }
+            ([1, n], [_, span]) | ([_, n], [1, span]) if n == 1 || span > 0 => {
+                Ok(Matrices { elements, size, is_row_major: false, span })
+            }
+            _ => {
+                let data = elements.copied(OP, x.shape_slice())?;
+                let elements = Strided::row_major(x.shape_slice(), Cow::Owned(data));
+                Ok(Matrices { elements, size, is_row_major: true, span: size[1] })
+            }
+        }
     }
 
-    fn as_faer(&self) -> MatRef<'_, A> {
-        let [m, n] = self.size;
+    /// The matrix that begins at a place.
+    fn at(&self, start: usize) -> MatRef<'_, A> {
+        let ([m, n], data) = (self.size, &self.elements.data[start..]);
         match self.is_row_major {
-            true => MatRef::from_row_major_slice(&self.data, m, n),
-            false => MatRef::from_column_major_slice(&self.data, m, n),
+            true => MatRef::from_row_major_slice_with_stride(data, m, n, self.span),
+            false => MatRef::from_column_major_slice_with_stride(data, m, n, self.span),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Sums and extrema over axes, and running sums along one.
 
 use grad_core::extend::Shape;
-use ndarray::{Axis, IxDyn};
+use ndarray::Axis;
 
-use crate::base::Base;
 use crate::element::Element;
 use crate::error::NdError;
 use crate::fold::{fold_axes, larger, smaller};
+use crate::strided::memory_order;
 use crate::tensor::{NdTensor, Repr, checked, row_major};
 
 impl<A: Element> NdTensor<A> {
@@ -148,17 +148,6 @@ fn add_up<A: Element>(row: &mut [A], sums: &mut [f64]) {
         *sum += x.to_f64();
         *x = A::from_f64(*sum);
     }
-}
-
-/// The order of axes in which the elements of `base` are row-major, if there is one and it is not
-/// the order they are in.
-fn memory_order<A: Element>(base: &Base<A>) -> Option<Vec<usize>> {
-    if base.is_standard_layout() {
-        return None;
-    }
-    let mut order: Vec<usize> = (0..base.ndim()).collect();
-    order.sort_by_key(|&axis| std::cmp::Reverse(base.strides()[axis]));
-    base.view().permuted_axes(IxDyn(&order)).is_standard_layout().then_some(order)
 }
 
 /// The permutation that brings `axes` into ascending order.

@@ -6,6 +6,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::element::Element;
 use crate::walk::Walk;
 
 /// A function of one element, for any instruction set.
@@ -108,6 +109,8 @@ pub(crate) fn zip_in_place<A: Copy>(f: impl Fn(A, A) -> A + Copy, x: &mut [A], y
 }
 
 /// `f` of each two elements along a walk, into `out`, which is row-major.
+///
+/// Along a row of more than one element, an operand stays or goes on by 1.
 pub(crate) fn zip<A: Copy>(
     f: impl Fn(A, A) -> A + Copy,
     walk: &Walk<2>,
@@ -119,22 +122,19 @@ pub(crate) fn zip<A: Copy>(
     dispatch(
         #[inline(always)]
         || match walk.steps {
-            [1, 1] => walk.rows(out, |[i, j], out| {
+            [1, 1] => walk.rows_into(out, |[i, j], out| {
                 let (x, y) = (&x[i..i + n], &y[j..j + n]);
                 out.iter_mut().zip(x).zip(y).for_each(|((z, &x), &y)| *z = f(x, y));
             }),
-            [1, 0] => walk.rows(out, |[i, j], out| {
+            [1, _] => walk.rows_into(out, |[i, j], out| {
                 let y = y[j];
                 out.iter_mut().zip(&x[i..i + n]).for_each(|(z, &x)| *z = f(x, y));
             }),
-            [0, 1] => walk.rows(out, |[i, j], out| {
+            [_, 1] => walk.rows_into(out, |[i, j], out| {
                 let x = x[i];
                 out.iter_mut().zip(&y[j..j + n]).for_each(|(z, &y)| *z = f(x, y));
             }),
-            // A row of one element: along a longer one, at least one operand moves, and by 1.
-            _ => walk.rows(out, |[i, j], out| {
-                out.iter_mut().for_each(|z| *z = f(x[i], y[j]));
-            }),
+            _ => walk.rows_into(out, |[i, j], out| out.fill(f(x[i], y[j]))),
         },
     );
 }
@@ -150,15 +150,78 @@ pub(crate) fn zip3<A: Copy>(
     dispatch(
         #[inline(always)]
         || match walk.steps {
-            [1, 1, 1] => walk.rows(out, |[i, j, k], out| {
+            [1, 1, 1] => walk.rows_into(out, |[i, j, k], out| {
                 let all = x[i..i + n].iter().zip(&y[j..j + n]).zip(&z[k..k + n]);
                 out.iter_mut().zip(all).for_each(|(w, ((&x, &y), &z))| *w = f(x, y, z));
             }),
-            [p, q, r] => walk.rows(out, |[i, j, k], out| {
+            [p, q, r] => walk.rows_into(out, |[i, j, k], out| {
                 for (a, w) in out.iter_mut().enumerate() {
                     *w = f(x[i + a * p], y[j + a * q], z[k + a * r]);
                 }
             }),
         },
     );
+}
+
+/// Adds the elements of `x` to those of `sums`, which comes first in the walk.
+pub(crate) fn add_along<A: Element>(walk: &Walk<2>, sums: &mut [A], x: &[A]) {
+    let n = walk.row;
+    dispatch(
+        #[inline(always)]
+        || match walk.steps {
+            [1, 1] => walk.rows(|[i, j]| {
+                sums[i..i + n].iter_mut().zip(&x[j..j + n]).for_each(|(sum, &x)| *sum += x);
+            }),
+            [p, q] => walk.rows(|[i, j]| {
+                for at in 0..n {
+                    sums[i + at * p] += x[j + at * q];
+                }
+            }),
+        },
+    );
+}
+
+/// The elements along a walk into `out`, which is row-major.
+pub(crate) fn copy<A: Copy>(walk: &Walk<1>, x: &[A], out: &mut [A]) {
+    match walk.steps {
+        [1] => walk.rows_into(out, |[i], out| out.copy_from_slice(&x[i..i + out.len()])),
+        [0] => walk.rows_into(out, |[i], out| out.fill(x[i])),
+        [step] => match walk.outer.iter().position(|&(_, [outer])| outer == 1) {
+            Some(axis) => transpose(walk, axis, x, out),
+            None => walk.rows_into(out, |[i], out| {
+                out.iter_mut().enumerate().for_each(|(j, y)| *y = x[i + j * step]);
+            }),
+        },
+    }
+}
+
+/// [`copy`] where neighbors are along an outer axis, by squares that stay in the cache.
+fn transpose<A: Copy>(walk: &Walk<1>, axis: usize, x: &[A], out: &mut [A]) {
+    const SIDE: usize = 16;
+    let (n_columns, [step]) = (walk.row, walk.steps);
+    let (n_rows, _) = walk.outer[axis];
+    let mut span = n_columns;
+    let mut others = Vec::with_capacity(walk.outer.len());
+    let mut width = span;
+    for (place, &(size, [from])) in walk.outer.iter().enumerate() {
+        match place == axis {
+            true => width = span,
+            false => others.push((size, [from, span])),
+        }
+        span *= size;
+    }
+    let matrices = Walk { row: 1, steps: [0; 2], outer: others };
+    matrices.rows(|[from, to]| {
+        for row in (0..n_rows).step_by(SIDE) {
+            for column in (0..n_columns).step_by(SIDE) {
+                for i in row..n_rows.min(row + SIDE) {
+                    let to = to + i * width;
+                    let square = &mut out[to + column..to + n_columns.min(column + SIDE)];
+                    for (j, y) in (column..).zip(square) {
+                        *y = x[from + i + j * step];
+                    }
+                }
+            }
+        }
+    });
 }

@@ -17,6 +17,7 @@ use crate::base::Base;
 use crate::element::Element;
 use crate::error::NdError;
 use crate::pool;
+use crate::strided::Strided;
 
 /// A tensor over ndarray: a shared array of any layout, and a shape that it may be broadcast to.
 ///
@@ -162,13 +163,8 @@ impl<A: Element> NdTensor<A> {
     /// The elements in row-major order: borrowed where they lie so.
     pub(crate) fn elements(&self, op: &'static str) -> Result<Cow<'_, [A]>, NdError> {
         match &self.0 {
-            Repr::Fill { value, shape } => {
-                let mut data = buffer(op, shape)?;
-                data.fill(*value);
-                Ok(Cow::Owned(data))
-            }
             Repr::Dense { base, pending: None } => row_major(op, base),
-            Repr::Dense { .. } => copied(op, &self.view()).map(Cow::Owned),
+            _ => Strided::of(op, self)?.copied(op, self.shape_slice()).map(Cow::Owned),
         }
     }
 
@@ -192,12 +188,15 @@ pub(crate) fn row_major<'a, A: Element>(
 ) -> Result<Cow<'a, [A]>, NdError> {
     match base.as_slice() {
         Some(slice) => Ok(Cow::Borrowed(slice)),
-        None => copied(op, &base.view()).map(Cow::Owned),
+        None => Strided::of_base(op, base)?.copied(op, base.shape()).map(Cow::Owned),
     }
 }
 
 /// The elements of a view of any layout in row-major order.
-fn copied<A: Element>(op: &'static str, view: &ArrayViewD<'_, A>) -> Result<Vec<A>, NdError> {
+pub(crate) fn view_copied<A: Element>(
+    op: &'static str,
+    view: &ArrayViewD<'_, A>,
+) -> Result<Vec<A>, NdError> {
     let too_large = || NdError::TooLarge { op, shape: Shape::from(view.shape()) };
     // ndarray's assignment is several times faster than its iterator over strided elements.
     let buffer = buffer(op, view.shape())?;

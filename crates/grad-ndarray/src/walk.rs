@@ -1,7 +1,10 @@
-//! A walk over several row-major arrays in step, some of them broadcast.
+//! A walk over several arrays in step, some of them broadcast.
 //!
 //! Axes along which all operands move alike are joined first, so that a row is as long as it can
 //! be: `[b, t, c] + [c]` walks `b·t` rows of `c`, and equal shapes are one row.
+
+use crate::element::Element;
+use crate::strided::Strided;
 
 /// How several operands are walked: the rows, and the steps within a row.
 pub(crate) struct Walk<const N: usize> {
@@ -10,36 +13,36 @@ pub(crate) struct Walk<const N: usize> {
     /// The distance between neighbors within a row, in each operand.
     pub(crate) steps: [usize; N],
     /// The other axes, innermost first.
-    outer: Vec<(usize, [usize; N])>,
+    pub(crate) outer: Vec<(usize, [usize; N])>,
 }
 
 impl<const N: usize> Walk<N> {
-    /// The walk over row-major operands of `shapes`, each of which broadcasts to `out`.
-    pub(crate) fn new(out: &[usize], shapes: [&[usize]; N]) -> Self {
-        let mut axes: Vec<(usize, [usize; N])> = Vec::with_capacity(out.len());
-        let mut spans = [1; N];
-        for (back, &size) in out.iter().rev().enumerate() {
-            let mut steps = [0; N];
-            for operand in 0..N {
-                let n = shapes[operand].iter().rev().nth(back).copied().unwrap_or(1);
-                if n != 1 {
-                    steps[operand] = spans[operand];
-                    spans[operand] *= n;
-                }
-            }
-            match axes.last_mut() {
-                _ if size == 1 => {}
+    /// The walk over operands that broadcast to `out`.
+    pub(crate) fn new<A: Element>(out: &[usize], operands: [&Strided<'_, A>; N]) -> Self {
+        Walk::along(out.iter().enumerate().map(|(axis, &size)| {
+            let back = out.len() - axis;
+            (size, operands.map(|operand| operand.step(back)))
+        }))
+    }
+
+    /// The walk along axes, the innermost last: their sizes, and the steps of the operands.
+    pub(crate) fn along(
+        axes: impl DoubleEndedIterator<Item = (usize, [usize; N])> + ExactSizeIterator,
+    ) -> Self {
+        let mut joined: Vec<(usize, [usize; N])> = Vec::with_capacity(axes.len());
+        for (size, steps) in axes.rev().filter(|&(size, _)| size != 1) {
+            match joined.last_mut() {
                 Some((inner, within)) if steps == within.map(|step| step * *inner) => {
                     *inner *= size;
                 }
-                _ => axes.push((size, steps)),
+                _ => joined.push((size, steps)),
             }
         }
-        match axes.is_empty() {
-            true => Walk { row: 1, steps: [0; N], outer: axes },
+        match joined.is_empty() {
+            true => Walk { row: 1, steps: [0; N], outer: joined },
             false => {
-                let (row, steps) = axes.remove(0);
-                Walk { row, steps, outer: axes }
+                let (row, steps) = joined.remove(0);
+                Walk { row, steps, outer: joined }
             }
         }
     }
@@ -49,64 +52,96 @@ impl<const N: usize> Walk<N> {
         Walk { row: n, steps: [1; N], outer: Vec::new() }
     }
 
-    /// Calls `visit` with where each row begins in each operand, and the row of `out`, in row-major
-    /// order.
+    /// Calls `visit` with where each row begins in each operand, in row-major order.
     #[inline(always)]
-    pub(crate) fn rows<A>(&self, out: &mut [A], mut visit: impl FnMut([usize; N], &mut [A])) {
-        let mut index = vec![0; self.outer.len()];
-        let mut starts = [0; N];
+    pub(crate) fn rows(&self, mut visit: impl FnMut([usize; N])) {
+        let n_rows = self.outer.iter().map(|&(size, _)| size).product();
+        let mut rows = self.start();
+        for _ in 0..n_rows {
+            visit(rows.next());
+        }
+    }
+
+    /// [`Walk::rows`] with the rows of `out`, which is row-major.
+    #[inline(always)]
+    pub(crate) fn rows_into<A>(&self, out: &mut [A], mut visit: impl FnMut([usize; N], &mut [A])) {
+        let mut rows = self.start();
+        // Not by `for_each`, which need not be inlined, and is then compiled without vectors.
         for out in out.chunks_exact_mut(self.row.max(1)) {
-            visit(starts, out);
-            for (i, (size, steps)) in index.iter_mut().zip(&self.outer) {
-                *i += 1;
-                for (start, step) in starts.iter_mut().zip(steps) {
-                    *start += step;
-                }
-                if *i < *size {
-                    break;
-                }
-                *i = 0;
-                for (start, step) in starts.iter_mut().zip(steps) {
-                    *start -= step * size;
-                }
+            visit(rows.next(), out);
+        }
+    }
+
+    fn start(&self) -> Rows<'_, N> {
+        Rows { outer: &self.outer, index: vec![0; self.outer.len()], starts: [0; N] }
+    }
+}
+
+/// Where a walk is.
+struct Rows<'a, const N: usize> {
+    outer: &'a [(usize, [usize; N])],
+    index: Vec<usize>,
+    starts: [usize; N],
+}
+
+impl<const N: usize> Rows<'_, N> {
+    /// Where the row begins in each operand; goes on to the next one.
+    #[inline(always)]
+    fn next(&mut self) -> [usize; N] {
+        let starts = self.starts;
+        for (i, (size, steps)) in self.index.iter_mut().zip(self.outer) {
+            *i += 1;
+            for (start, step) in self.starts.iter_mut().zip(steps) {
+                *start += step;
+            }
+            if *i < *size {
+                break;
+            }
+            *i = 0;
+            for (start, step) in self.starts.iter_mut().zip(steps) {
+                *start -= step * size;
             }
         }
+        starts
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Walk;
+    use crate::strided::Strided;
+
+    fn walk(out: &[usize], shapes: [&[usize]; 2]) -> (Walk<2>, Vec<[usize; 2]>) {
+        let [x, y] = shapes.map(|shape| Strided::<f64>::row_major(shape, [].as_slice().into()));
+        let walk = Walk::new(out, [&x, &y]);
+        let mut starts = Vec::new();
+        walk.rows(|start| starts.push(start));
+        (walk, starts)
+    }
 
     #[test]
     fn equal_shapes_are_one_row() {
-        let walk = Walk::new(&[2, 1, 3], [&[2, 1, 3], &[2, 1, 3]]);
-        assert_eq!((walk.row, walk.steps), (6, [1, 1]));
+        let (walk, starts) = walk(&[2, 1, 3], [&[2, 1, 3], &[2, 1, 3]]);
+        assert_eq!((walk.row, walk.steps, starts), (6, [1, 1], vec![[0, 0]]));
     }
 
     #[test]
     fn axes_join_up_to_a_broadcast() {
-        let walk = Walk::new(&[2, 3, 4], [&[2, 3, 4], &[4]]);
+        let (walk, starts) = walk(&[2, 3, 4], [&[2, 3, 4], &[4]]);
         assert_eq!((walk.row, walk.steps), (4, [1, 1]));
-        let mut starts = Vec::new();
-        walk.rows(&mut [(); 24], |start, _| starts.push(start));
         assert_eq!(starts, [[0, 0], [4, 0], [8, 0], [12, 0], [16, 0], [20, 0]]);
     }
 
     #[test]
     fn crossed_broadcasts_make_an_outer_product() {
-        let walk = Walk::new(&[2, 3], [&[2, 1], &[1, 3]]);
+        let (walk, starts) = walk(&[2, 3], [&[2, 1], &[1, 3]]);
         assert_eq!((walk.row, walk.steps), (3, [0, 1]));
-        let mut starts = Vec::new();
-        walk.rows(&mut [(); 6], |start, _| starts.push(start));
         assert_eq!(starts, [[0, 0], [1, 0]]);
     }
 
     #[test]
     fn no_axes_are_one_row_of_one() {
-        let mut n_rows = 0;
-        let walk = Walk::new(&[1, 1], [&[], &[1]]);
-        walk.rows(&mut [()], |_, _| n_rows += 1);
-        assert_eq!((walk.row, n_rows), (1, 1));
+        let (walk, starts) = walk(&[1, 1], [&[], &[1]]);
+        assert_eq!((walk.row, starts.len()), (1, 1));
     }
 }
