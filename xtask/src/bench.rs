@@ -44,6 +44,16 @@ enum Bench {
     Engine,
     /// A chain of operations on one element.
     W1,
+    /// A multilayer perceptron.
+    W2,
+    /// Elementwise functions of a million elements.
+    W3,
+    /// Second derivatives.
+    W4,
+    /// A transformer block.
+    W5,
+    /// A convolutional network.
+    W6,
     /// The problems of GradBench through its protocol, beside derivatives by hand.
     Gradbench,
     /// All of these, one after the other.
@@ -55,9 +65,9 @@ impl Bench {
     fn targets(self) -> &'static [&'static str] {
         match self {
             Bench::Engine => &["time"],
-            Bench::W1 => &["time", "memory"],
             Bench::Gradbench => &["gradbench"],
             Bench::All => &[],
+            _ => &["time", "memory"],
         }
     }
 
@@ -103,6 +113,10 @@ fn measured(bench: &str, target: &str, options: &Options) -> Result<Vec<Record>>
     }
     if let Some(seconds) = options.seconds {
         command.arg("--seconds").arg(seconds.to_string());
+    }
+    if bench == "w4" {
+        // Without it, candle forgets how it computed a gradient.
+        command.env("CANDLE_GRAD_DO_NOT_DETACH", "1");
     }
     if let Some(n) = options.threads {
         command.env("RAYON_NUM_THREADS", n.to_string());

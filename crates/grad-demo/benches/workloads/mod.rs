@@ -3,15 +3,21 @@
 //! Each is written once for ours, generic over `TensorLike`; once with candle and its own graph;
 //! and once by hand, as the floor: loops and matrix products, value and gradient.
 
+pub(crate) mod arrays;
 pub(crate) mod engine;
+pub(crate) mod floor;
 pub(crate) mod w1;
+pub(crate) mod w2;
+pub(crate) mod w3;
+pub(crate) mod w4;
+pub(crate) mod w5;
+mod w5_floor;
+pub(crate) mod w6;
+mod w6_floor;
 
 use anyhow::{Result, bail};
-use candle_core::{DType, Tensor};
-use grad_core::TensorLike;
 
 use crate::common::Bench;
-use crate::common::case::Numbers;
 
 /// The contenders. Those that are ours begin with `ours`.
 pub(crate) const ON_F64: &str = "ours on f64";
@@ -23,7 +29,15 @@ pub(crate) const FLOOR: &str = "floor";
 /// A function that measures a workload.
 type Workload = fn(&mut Bench);
 
-const WORKLOADS: [(&str, Workload); 2] = [("engine", engine::run), ("w1", w1::run)];
+const WORKLOADS: [(&str, Workload); 7] = [
+    ("engine", engine::run),
+    ("w1", w1::run),
+    ("w2", w2::run),
+    ("w3", w3::run),
+    ("w4", w4::run),
+    ("w5", w5::run),
+    ("w6", w6::run),
+];
 
 /// Measures the workloads that are asked for.
 pub(crate) fn run(mut bench: Bench) -> Result<()> {
@@ -37,26 +51,4 @@ pub(crate) fn run(mut bench: Bench) -> Result<()> {
         }
     }
     bench.finish()
-}
-
-/// Tensors of ours: a value and gradients.
-pub(crate) struct Ours<T>(pub(crate) Vec<T>);
-
-impl<T: TensorLike> Numbers for Ours<T> {
-    fn numbers(&self) -> Vec<Vec<f64>> {
-        self.0.iter().map(|x| x.to_host().expect("a tensor of numbers")).collect()
-    }
-}
-
-impl Numbers for Vec<Tensor> {
-    fn numbers(&self) -> Vec<Vec<f64>> {
-        let host = |x: &Tensor| x.flatten_all()?.to_dtype(DType::F64)?.to_vec1();
-        self.iter().map(|x| host(x).expect("a tensor of numbers")).collect()
-    }
-}
-
-impl Numbers for Vec<Vec<f32>> {
-    fn numbers(&self) -> Vec<Vec<f64>> {
-        self.iter().map(|list| list.iter().map(|&x| f64::from(x)).collect()).collect()
-    }
 }

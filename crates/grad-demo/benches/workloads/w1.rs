@@ -6,7 +6,8 @@ use grad_candle::CandleTensor;
 use grad_core::{Tape, TensorLike, Var};
 use grad_ndarray::NdTensor;
 
-use super::{CANDLE, FLOOR, ON_CANDLE, ON_F64, ON_NDARRAY, Ours};
+use super::arrays::Ours;
+use super::{CANDLE, FLOOR, ON_CANDLE, ON_F64, ON_NDARRAY};
 use crate::common::Bench;
 use crate::common::case::Case;
 
@@ -59,7 +60,7 @@ pub(crate) fn ours<T: TensorLike>(model: T, n: usize) -> impl FnMut() -> Ours<T>
         tape.clear();
         let x = tape.var(start(&model));
         let y = chain(x, n);
-        Ours(vec![y.value().expect("a value"), tape.backward(y, x).expect("a derivative")])
+        Ours::new(y.value().expect("a value"), [tape.backward(y, x).expect("a derivative")])
     }
 }
 
@@ -68,7 +69,7 @@ fn value<T: TensorLike>(model: T, n: usize) -> impl FnMut() -> Ours<T> {
     let mut tape = Tape::new();
     move || {
         tape.clear();
-        Ours(vec![chain(tape.constant(start(&model)), n).value().expect("a value")])
+        Ours::new(chain(tape.constant(start(&model)), n).value().expect("a value"), [])
     }
 }
 
