@@ -9,7 +9,7 @@ use ndarray::{Array, IxDyn, ShapeBuilder};
 use crate::base::Base;
 use crate::element::Element;
 use crate::error::NdError;
-use crate::simd::{self, Map};
+use crate::simd::{self, Map, Zip};
 use crate::strided::{Strided, inverse, memory_order};
 use crate::tensor::{NdTensor, Repr, buffer, checked, row_major};
 use crate::walk::Walk;
@@ -17,7 +17,11 @@ use crate::walk::Walk;
 impl<A: Element> NdTensor<A> {
     /// `f` of each element.
     #[inline]
-    pub(crate) fn map(&self, op: &'static str, f: impl Fn(A) -> A + Copy) -> Result<Self, NdError> {
+    pub(crate) fn map(
+        &self,
+        op: &'static str,
+        f: impl Fn(A) -> A + Copy + Sync,
+    ) -> Result<Self, NdError> {
         self.apply(op, f)
     }
 
@@ -39,7 +43,7 @@ impl<A: Element> NdTensor<A> {
         op: &'static str,
         limit: f64,
         f: impl Map<A>,
-        beyond: impl Fn(A) -> A + Copy,
+        beyond: impl Fn(A) -> A + Copy + Sync,
     ) -> Result<Self, NdError> {
         let is_beyond = move |x: A| x.abs().to_f64() > limit;
         let any = match &self.0 {
@@ -58,7 +62,7 @@ impl<A: Element> NdTensor<A> {
         &self,
         op: &'static str,
         rhs: &Self,
-        f: impl Fn(A, A) -> A + Copy,
+        f: impl Zip<A>,
     ) -> Result<Self, NdError> {
         if let (Repr::Fill { value: x, shape }, Repr::Fill { value: y, shape: other }) =
             (&self.0, &rhs.0)
@@ -69,12 +73,7 @@ impl<A: Element> NdTensor<A> {
         self.zip_broadcast(op, rhs, f)
     }
 
-    fn zip_broadcast(
-        &self,
-        op: &'static str,
-        rhs: &Self,
-        f: impl Fn(A, A) -> A + Copy,
-    ) -> Result<Self, NdError> {
+    fn zip_broadcast(&self, op: &'static str, rhs: &Self, f: impl Zip<A>) -> Result<Self, NdError> {
         match (&self.0, &rhs.0) {
             (Repr::Fill { value: x, shape }, Repr::Fill { value: y, shape: other }) => {
                 let shape = match (&shape[..], &other[..]) {
@@ -276,7 +275,7 @@ fn zip_bases<A: Element>(
     op: &'static str,
     x: &Base<A>,
     y: &Base<A>,
-    f: impl Fn(A, A) -> A + Copy,
+    f: impl Zip<A>,
 ) -> Result<Base<A>, NdError> {
     if x.shape() == y.shape()
         && x.strides() == y.strides()

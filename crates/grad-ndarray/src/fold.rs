@@ -8,8 +8,9 @@ use std::borrow::Cow;
 
 use crate::element::Element;
 use crate::error::NdError;
-use crate::simd::dispatch;
+use crate::simd::{Zip, dispatch};
 use crate::tensor::buffer;
+use crate::threads;
 
 /// So many elements are combined at once: enough to keep the processor busy while an addition waits
 /// for the one before.
@@ -39,7 +40,7 @@ pub(crate) fn fold_axes<A: Element>(
     data: &[A],
     sizes: &[usize],
     axes: &[usize],
-    combine: impl Fn(A, A) -> A + Copy,
+    combine: impl Zip<A>,
 ) -> Result<Vec<A>, NdError> {
     let mut data = Cow::Borrowed(data);
     // The axes that are not dealt with yet, and the number of elements below them.
@@ -71,45 +72,49 @@ pub(crate) fn fold_axes<A: Element>(
 }
 
 /// Combines each [`RUN`] of each `n` elements.
-fn fold_runs<A: Element>(
-    combine: impl Fn(A, A) -> A + Copy,
-    data: &[A],
-    n: usize,
-    folded: &mut [A],
-) {
-    dispatch(
-        #[inline(always)]
-        || {
-            let runs = data.chunks_exact(n).flat_map(|chunk| chunk.chunks(RUN));
-            for (y, run) in folded.iter_mut().zip(runs) {
-                *y = fold_run(combine, run);
-            }
-        },
-    );
+fn fold_runs<A: Element>(combine: impl Zip<A>, data: &[A], n: usize, folded: &mut [A]) {
+    let n_runs = n.div_ceil(RUN);
+    threads::parts(folded, 1, RUN.min(n), |from, folded| {
+        dispatch(
+            #[inline(always)]
+            || {
+                for (run, y) in (from..).zip(&mut *folded) {
+                    let chunk = &data[run / n_runs * n..][..n];
+                    let start = run % n_runs * RUN;
+                    *y = fold_run(combine, &chunk[start..n.min(start + RUN)]);
+                }
+            },
+        );
+    });
 }
 
 /// Combines each [`ROWS`] of each `n` rows of `width` elements, column by column.
 fn fold_rows<A: Element>(
-    combine: impl Fn(A, A) -> A + Copy,
+    combine: impl Zip<A>,
     data: &[A],
     n: usize,
     width: usize,
     folded: &mut [A],
 ) {
-    dispatch(
-        #[inline(always)]
-        || {
-            let runs = data.chunks_exact(n * width).flat_map(|rows| rows.chunks(ROWS * width));
-            for (folded, rows) in folded.chunks_exact_mut(width).zip(runs) {
-                fold_into(combine, rows, folded);
-            }
-        },
-    );
+    let n_runs = n.div_ceil(ROWS);
+    threads::parts(folded, width, ROWS.min(n), |from, folded| {
+        dispatch(
+            #[inline(always)]
+            || {
+                for (run, folded) in (from / width..).zip(folded.chunks_exact_mut(width)) {
+                    let rows = &data[run / n_runs * n * width..][..n * width];
+                    let start = run % n_runs * ROWS;
+                    let end = n.min(start + ROWS);
+                    fold_into(combine, &rows[start * width..end * width], folded);
+                }
+            },
+        );
+    });
 }
 
 /// Combines the elements of a slice, in lanes; zero if there are none.
 #[inline(always)]
-pub(crate) fn fold_run<A: Element>(combine: impl Fn(A, A) -> A + Copy, x: &[A]) -> A {
+pub(crate) fn fold_run<A: Element>(combine: impl Zip<A>, x: &[A]) -> A {
     let (chunks, rest) = x.as_chunks::<LANES>();
     let rest = rest.iter().copied().reduce(combine);
     let Some((&first, chunks)) = chunks.split_first() else {
@@ -130,11 +135,7 @@ pub(crate) fn fold_run<A: Element>(combine: impl Fn(A, A) -> A + Copy, x: &[A]) 
 
 /// Combines rows, at least one, into one, column by column.
 #[inline(always)]
-pub(crate) fn fold_into<A: Element>(
-    combine: impl Fn(A, A) -> A + Copy,
-    rows: &[A],
-    folded: &mut [A],
-) {
+pub(crate) fn fold_into<A: Element>(combine: impl Zip<A>, rows: &[A], folded: &mut [A]) {
     let width = folded.len();
     for (start, folded) in (0..).step_by(COLUMNS).zip(folded.chunks_mut(COLUMNS)) {
         let columns = start..start + folded.len();

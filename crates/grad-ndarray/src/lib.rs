@@ -10,10 +10,12 @@
 //! Linear systems, inverses, determinants and factors of matrices are computed by `grad_linalg`, in
 //! `f64` for both types of elements.
 //!
-//! Loops use the vector instructions that the processor has, found out when they run. The order of
-//! every summation is fixed, and no threads are used, so that the same program gives the same bits
-//! on the same kind of processor: where there is no fused multiplication and addition, the last
-//! place can differ.
+//! Loops use the vector instructions that the processor has, found out when they run. Large kernels
+//! run on all threads of rayon's pool: as many as there are cores, or as `RAYON_NUM_THREADS` says,
+//! or those of a `rayon::ThreadPool` that the program is in. The order of every summation is fixed,
+//! and does not depend on the number of threads, so that the same program gives the same bits on the
+//! same kind of processor: where there is no fused multiplication and addition, the last place can
+//! differ.
 //!
 //! Elementary functions are, in units in the last place, within 1 (`ln`), 1.2 (`exp`, `exp2`), 1.5
 //! (`log1p`, `erf`, `sin`, `cos`), 2 (`expm1`, `log2`, `softplus`) or 2.5 (`tanh`, `sigmoid`) of the
@@ -23,6 +25,7 @@
 //!
 //! # Features
 //!
+//! * `rayon`, on unless one asks for no default features: several threads.
 //! * `argmin`: the module of that name, which makes problems for argmin's solvers of functions.
 
 // Reading order: the tensor, the trait, the kernels.
@@ -31,6 +34,7 @@ mod element;
 mod error;
 mod pool;
 mod tensor;
+mod threads;
 
 mod backend;
 

@@ -17,7 +17,7 @@ use crate::element::Element;
 const SMALLEST: usize = 16 << 10;
 
 /// A thread keeps no more bytes than this of either type; the longest unused go first.
-const LIMIT: usize = 256 << 20;
+const LIMIT: usize = 1 << 30;
 
 /// Buffers of numbers of any value, the longest unused first.
 #[doc(hidden)]
@@ -53,7 +53,7 @@ pooled!(f32 f64);
 
 /// Frees the buffers that the calling thread keeps for further tensors.
 ///
-/// The memory of large tensors that are dropped is kept for new ones, up to 256 MiB a thread for
+/// The memory of large tensors that are dropped is kept for new ones, up to 1 GiB a thread for
 /// each type of elements. A program never needs to call this, but may where it goes on to do
 /// something else.
 ///

@@ -12,6 +12,7 @@ use crate::element::Element;
 use crate::error::NdError;
 use crate::strided::Strided;
 use crate::tensor::{NdTensor, buffer, checked};
+use crate::threads;
 use crate::walk::Walk;
 
 const OP: &str = "matmul";
@@ -33,6 +34,7 @@ impl<A: Element> NdTensor<A> {
         }
         let (x, y) = (Matrices::new(self, [m, k])?, Matrices::new(rhs, [k, n])?);
         let mut data = buffer(OP, &out)?;
+        let data_len = data.len();
         let walk = Walk::along(batch.iter().enumerate().map(|(axis, &size)| {
             let back = out.rank() - axis;
             (size, [x.elements.step(back), y.elements.step(back)])
@@ -42,19 +44,58 @@ impl<A: Element> NdTensor<A> {
             ([step, 0], []) if x.is_row_major && (m == 1 || step == m * x.span) => {
                 let span = if m == 1 { step } else { x.span };
                 let tall = Matrices { size: [walk.row * m, k], span, ..x };
-                A::multiply(tall.at(0), y.at(0), &mut data);
+                multiply(tall.at(0), y.at(0), &mut data);
             }
+            _ if data.len() == m * n => multiply(x.at(0), y.at(0), &mut data),
             ([of_x, of_y], _) => {
-                let mut products = data.chunks_exact_mut(m * n);
+                let mut matrices = data.chunks_exact_mut(m * n);
+                let mut products = Vec::with_capacity(data_len / (m * n));
                 walk.rows(|[i, j]| {
-                    for (at, z) in products.by_ref().take(walk.row).enumerate() {
-                        A::multiply(x.at(i + at * of_x), y.at(j + at * of_y), z);
-                    }
+                    let operands = (0..walk.row).map(|at| (i + at * of_x, j + at * of_y));
+                    products.extend(operands.zip(matrices.by_ref()));
+                });
+                threads::each(products, cost(data_len, k), |((i, j), z)| {
+                    let z = MatMut::from_row_major_slice_mut(z, m, n);
+                    A::multiply(x.at(i), y.at(j), z);
                 });
             }
         }
         NdTensor::from_vec(OP, &out, data)
     }
+}
+
+/// What it costs, for `threads`, to compute `n` elements as sums of `k` products.
+fn cost(n: usize, k: usize) -> usize {
+    n.saturating_mul(k) / 4
+}
+
+/// `z = x y`, where z is row-major, by blocks that depend on the sizes alone.
+fn multiply<A: Element>(x: MatRef<'_, A>, y: MatRef<'_, A>, z: &mut [A]) {
+    // A block is worth about 100 µs, and is not thin.
+    const BLOCK: usize = 1 << 20;
+    const ROWS: usize = 64;
+    const COLUMNS: usize = 256;
+    let (m, n) = (x.nrows(), y.ncols());
+    let cost = cost(z.len(), x.ncols());
+    let n_blocks = (cost / BLOCK).max(1);
+    let mut z = MatMut::from_row_major_slice_mut(z, m, n);
+    let by_rows = m.div_ceil(n_blocks.min(m / ROWS).max(1));
+    let by_columns = n.div_ceil(n_blocks.min(n / COLUMNS).max(1));
+    let mut blocks = Vec::new();
+    if by_rows < m {
+        for start in (0..m).step_by(by_rows) {
+            let (block, rest) = z.split_at_row_mut(by_rows.min(m - start));
+            blocks.push((x.subrows(start, block.nrows()), y, block));
+            z = rest;
+        }
+    } else {
+        for start in (0..n).step_by(by_columns) {
+            let (block, rest) = z.split_at_col_mut(by_columns.min(n - start));
+            blocks.push((x, y.subcols(start, block.ncols()), block));
+            z = rest;
+        }
+    }
+    threads::each(blocks, cost, |(x, y, z)| A::multiply(x, y, z));
 }
 
 /// Matrices of one size.
@@ -99,15 +140,14 @@ impl<'a, A: Element> Matrices<'a, A> {
 /// The types that there is a matrix product for.
 #[doc(hidden)]
 pub trait Multiply: Sized {
-    /// `z = x y`, where z is row-major.
-    fn multiply(x: MatRef<'_, Self>, y: MatRef<'_, Self>, z: &mut [Self]);
+    /// `z = x y`.
+    fn multiply(x: MatRef<'_, Self>, y: MatRef<'_, Self>, z: MatMut<'_, Self>);
 }
 
 macro_rules! multiply {
     ($($float:ty)*) => {$(
         impl Multiply for $float {
-            fn multiply(x: MatRef<'_, Self>, y: MatRef<'_, Self>, z: &mut [Self]) {
-                let z = MatMut::from_row_major_slice_mut(z, x.nrows(), y.ncols());
+            fn multiply(x: MatRef<'_, Self>, y: MatRef<'_, Self>, z: MatMut<'_, Self>) {
                 matmul(z, Accum::Replace, x, y, 1.0, Par::Seq);
             }
         }

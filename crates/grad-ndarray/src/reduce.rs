@@ -6,6 +6,7 @@ use ndarray::Axis;
 use crate::element::Element;
 use crate::error::NdError;
 use crate::fold::{fold_axes, larger, smaller};
+use crate::simd::Zip;
 use crate::strided::memory_order;
 use crate::tensor::{NdTensor, Repr, checked, row_major};
 
@@ -78,7 +79,7 @@ impl<A: Element> NdTensor<A> {
         &self,
         op: &'static str,
         axes: &[usize],
-        pick: impl Fn(A, A) -> A + Copy,
+        pick: impl Zip<A>,
     ) -> Result<Self, NdError> {
         check_axes(op, axes, self.shape_slice())?;
         let shape = Shape::from(self.shape_slice());
@@ -93,8 +94,8 @@ impl<A: Element> NdTensor<A> {
         &self,
         op: &'static str,
         axes: &[usize],
-        combine: impl Fn(A, A) -> A + Copy,
-        repeat: impl Fn(A, usize) -> A + Copy,
+        combine: impl Zip<A>,
+        repeat: impl Fn(A, usize) -> A + Copy + Sync,
     ) -> Result<Self, NdError> {
         let shape = self.shape_slice();
         check_axes(op, axes, shape)?;

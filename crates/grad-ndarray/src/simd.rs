@@ -7,10 +7,11 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::element::Element;
+use crate::threads;
 use crate::walk::Walk;
 
 /// A function of one element, for any instruction set.
-pub(crate) trait Map<A>: Copy {
+pub(crate) trait Map<A>: Copy + Sync {
     /// The value at x, by the instructions of `S`.
     fn at<S: Simd>(self, x: A) -> A;
 
@@ -21,7 +22,7 @@ pub(crate) trait Map<A>: Copy {
 }
 
 /// Arithmetic that is the same for all instruction sets.
-impl<A, F: Fn(A) -> A + Copy> Map<A> for F {
+impl<A, F: Fn(A) -> A + Copy + Sync> Map<A> for F {
     #[inline(always)]
     fn at<S: Simd>(self, x: A) -> A {
         self(x)
@@ -32,6 +33,11 @@ impl<A, F: Fn(A) -> A + Copy> Map<A> for F {
         self(x)
     }
 }
+
+/// Arithmetic on two elements.
+pub(crate) trait Zip<A>: Fn(A, A) -> A + Copy + Sync {}
+
+impl<A, F: Fn(A, A) -> A + Copy + Sync> Zip<A> for F {}
 
 struct Once<A, F> {
     f: F,
@@ -67,10 +73,10 @@ pub(crate) fn dispatch(f: impl FnMut()) {
 }
 
 /// `f` of each element of `x`, into `out`.
-pub(crate) fn map<A: Copy>(f: impl Map<A>, x: &[A], out: &mut [A]) {
+pub(crate) fn map<A: Element>(f: impl Map<A>, x: &[A], out: &mut [A]) {
     struct Loop<'a, A, F>(F, &'a [A], &'a mut [A]);
 
-    impl<A: Copy, F: Map<A>> WithSimd for Loop<'_, A, F> {
+    impl<A: Element, F: Map<A>> WithSimd for Loop<'_, A, F> {
         type Output = ();
 
         #[inline(always)]
@@ -80,14 +86,16 @@ pub(crate) fn map<A: Copy>(f: impl Map<A>, x: &[A], out: &mut [A]) {
         }
     }
 
-    Arch::new().dispatch(Loop(f, x, out));
+    threads::parts(out, 1, 1, |from, out| {
+        Arch::new().dispatch(Loop(f, &x[from..from + out.len()], out));
+    });
 }
 
 /// Replaces each element of `x` by `f` of it.
-pub(crate) fn map_in_place<A: Copy>(f: impl Map<A>, x: &mut [A]) {
+pub(crate) fn map_in_place<A: Element>(f: impl Map<A>, x: &mut [A]) {
     struct Loop<'a, A, F>(F, &'a mut [A]);
 
-    impl<A: Copy, F: Map<A>> WithSimd for Loop<'_, A, F> {
+    impl<A: Element, F: Map<A>> WithSimd for Loop<'_, A, F> {
         type Output = ();
 
         #[inline(always)]
@@ -97,70 +105,70 @@ pub(crate) fn map_in_place<A: Copy>(f: impl Map<A>, x: &mut [A]) {
         }
     }
 
-    Arch::new().dispatch(Loop(f, x));
+    threads::parts(x, 1, 1, |_, x| Arch::new().dispatch(Loop(f, x)));
 }
 
 /// Replaces each element of `x` by `f` of it and its partner in `y`.
-pub(crate) fn zip_in_place<A: Copy>(f: impl Fn(A, A) -> A + Copy, x: &mut [A], y: &[A]) {
-    dispatch(
-        #[inline(always)]
-        || x.iter_mut().zip(y).for_each(|(x, &y)| *x = f(*x, y)),
-    );
+pub(crate) fn zip_in_place<A: Element>(f: impl Zip<A>, x: &mut [A], y: &[A]) {
+    threads::parts(x, 1, 1, |from, x| {
+        let y = &y[from..from + x.len()];
+        dispatch(
+            #[inline(always)]
+            || x.iter_mut().zip(y).for_each(|(x, &y)| *x = f(*x, y)),
+        );
+    });
 }
 
 /// `f` of each two elements along a walk, into `out`, which is row-major.
 ///
 /// Along a row of more than one element, an operand stays or goes on by 1.
-pub(crate) fn zip<A: Copy>(
-    f: impl Fn(A, A) -> A + Copy,
-    walk: &Walk<2>,
-    x: &[A],
-    y: &[A],
-    out: &mut [A],
-) {
-    let n = walk.row;
-    dispatch(
-        #[inline(always)]
-        || match walk.steps {
-            [1, 1] => walk.rows_into(out, |[i, j], out| {
-                let (x, y) = (&x[i..i + n], &y[j..j + n]);
-                out.iter_mut().zip(x).zip(y).for_each(|((z, &x), &y)| *z = f(x, y));
-            }),
-            [1, _] => walk.rows_into(out, |[i, j], out| {
-                let y = y[j];
-                out.iter_mut().zip(&x[i..i + n]).for_each(|(z, &x)| *z = f(x, y));
-            }),
-            [_, 1] => walk.rows_into(out, |[i, j], out| {
-                let x = x[i];
-                out.iter_mut().zip(&y[j..j + n]).for_each(|(z, &y)| *z = f(x, y));
-            }),
-            _ => walk.rows_into(out, |[i, j], out| out.fill(f(x[i], y[j]))),
-        },
-    );
+pub(crate) fn zip<A: Element>(f: impl Zip<A>, walk: &Walk<2>, x: &[A], y: &[A], out: &mut [A]) {
+    threads::parts(out, walk.unit(), 1, |from, out| {
+        dispatch(
+            #[inline(always)]
+            || match walk.steps {
+                [1, 1] => walk.rows_into(from, out, |[i, j], out| {
+                    let (x, y) = (&x[i..i + out.len()], &y[j..j + out.len()]);
+                    out.iter_mut().zip(x).zip(y).for_each(|((z, &x), &y)| *z = f(x, y));
+                }),
+                [1, _] => walk.rows_into(from, out, |[i, j], out| {
+                    let (x, y) = (&x[i..i + out.len()], y[j]);
+                    out.iter_mut().zip(x).for_each(|(z, &x)| *z = f(x, y));
+                }),
+                [_, 1] => walk.rows_into(from, out, |[i, j], out| {
+                    let (x, y) = (x[i], &y[j..j + out.len()]);
+                    out.iter_mut().zip(y).for_each(|(z, &y)| *z = f(x, y));
+                }),
+                _ => walk.rows_into(from, out, |[i, j], out| out.fill(f(x[i], y[j]))),
+            },
+        );
+    });
 }
 
 /// `f` of each three elements along a walk, into `out`, which is row-major.
-pub(crate) fn zip3<A: Copy>(
-    f: impl Fn(A, A, A) -> A + Copy,
+pub(crate) fn zip3<A: Element>(
+    f: impl Fn(A, A, A) -> A + Copy + Sync,
     walk: &Walk<3>,
     [x, y, z]: [&[A]; 3],
     out: &mut [A],
 ) {
-    let n = walk.row;
-    dispatch(
-        #[inline(always)]
-        || match walk.steps {
-            [1, 1, 1] => walk.rows_into(out, |[i, j, k], out| {
-                let all = x[i..i + n].iter().zip(&y[j..j + n]).zip(&z[k..k + n]);
-                out.iter_mut().zip(all).for_each(|(w, ((&x, &y), &z))| *w = f(x, y, z));
-            }),
-            [p, q, r] => walk.rows_into(out, |[i, j, k], out| {
-                for (a, w) in out.iter_mut().enumerate() {
-                    *w = f(x[i + a * p], y[j + a * q], z[k + a * r]);
-                }
-            }),
-        },
-    );
+    threads::parts(out, walk.unit(), 1, |from, out| {
+        dispatch(
+            #[inline(always)]
+            || match walk.steps {
+                [1, 1, 1] => walk.rows_into(from, out, |[i, j, k], out| {
+                    let n = out.len();
+                    let all = x[i..i + n].iter().zip(&y[j..j + n]).zip(&z[k..k + n]);
+                    out.iter_mut().zip(all).for_each(|(w, ((&x, &y), &z))| *w = f(x, y, z));
+                }),
+                [p, q, r] => walk.rows_into(from, out, |[i, j, k], out| {
+                    for (a, w) in out.iter_mut().enumerate() {
+                        *w = f(x[i + a * p], y[j + a * q], z[k + a * r]);
+                    }
+                }),
+            },
+        );
+    });
 }
 
 /// Adds the elements of `x` to those of `sums`, which comes first in the walk.
@@ -182,17 +190,20 @@ pub(crate) fn add_along<A: Element>(walk: &Walk<2>, sums: &mut [A], x: &[A]) {
 }
 
 /// The elements along a walk into `out`, which is row-major.
-pub(crate) fn copy<A: Copy>(walk: &Walk<1>, x: &[A], out: &mut [A]) {
-    match walk.steps {
-        [1] => walk.rows_into(out, |[i], out| out.copy_from_slice(&x[i..i + out.len()])),
-        [0] => walk.rows_into(out, |[i], out| out.fill(x[i])),
-        [step] => match walk.outer.iter().position(|&(_, [outer])| outer == 1) {
-            Some(axis) => transpose(walk, axis, x, out),
-            None => walk.rows_into(out, |[i], out| {
-                out.iter_mut().enumerate().for_each(|(j, y)| *y = x[i + j * step]);
-            }),
-        },
+pub(crate) fn copy<A: Element>(walk: &Walk<1>, x: &[A], out: &mut [A]) {
+    let [step] = walk.steps;
+    if step > 1
+        && let Some(axis) = walk.outer.iter().position(|&(_, [outer])| outer == 1)
+    {
+        return transpose(walk, axis, x, out);
     }
+    threads::parts(out, walk.unit(), 1, |from, out| {
+        walk.rows_into(from, out, |[i], out| match step {
+            1 => out.copy_from_slice(&x[i..i + out.len()]),
+            0 => out.fill(x[i]),
+            _ => out.iter_mut().enumerate().for_each(|(j, y)| *y = x[i + j * step]),
+        });
+    });
 }
 
 /// [`copy`] where neighbors are along an outer axis, by squares that stay in the cache.

@@ -10,6 +10,7 @@ use crate::fold::{fold_into, fold_run, larger};
 use crate::math::Exp;
 use crate::simd::Map;
 use crate::tensor::NdTensor;
+use crate::threads;
 
 impl<A: Element> NdTensor<A> {
     /// `eˣ / Σ eˣ` along an axis; infinities share the sum of 1.
@@ -24,13 +25,15 @@ impl<A: Element> NdTensor<A> {
 
     fn normalized(&self, op: &'static str, axis: usize, kind: impl Kind) -> Result<Self, NdError> {
         self.along(op, axis, |data, n, inner| {
-            Arch::new().dispatch(Normalize { kind, data, n, inner });
+            threads::parts(data, n * inner, 4, |_, data| {
+                Arch::new().dispatch(Normalize { kind, data, n, inner });
+            });
         })
     }
 }
 
 /// Which of the two; both of x − max x, in place.
-trait Kind: Copy {
+trait Kind: Copy + Sync {
     fn row<S: Simd, A: Element>(self, row: &mut [A]);
 
     /// The same for several columns; `sums` are zeros.

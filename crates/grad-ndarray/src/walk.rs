@@ -47,6 +47,11 @@ impl<const N: usize> Walk<N> {
         }
     }
 
+    /// What a walk into a row-major array can be divided into.
+    pub(crate) fn unit(&self) -> usize {
+        if self.outer.is_empty() { 1 } else { self.row }
+    }
+
     /// One row of operands of equal shapes.
     pub(crate) fn alike(n: usize) -> Self {
         Walk { row: n, steps: [1; N], outer: Vec::new() }
@@ -62,10 +67,21 @@ impl<const N: usize> Walk<N> {
         }
     }
 
-    /// [`Walk::rows`] with the rows of `out`, which is row-major.
+    /// [`Walk::rows`] with the rows of a part of the row-major `out` that begins at `from`.
+    ///
+    /// The part has whole rows, but if there is only one.
     #[inline(always)]
-    pub(crate) fn rows_into<A>(&self, out: &mut [A], mut visit: impl FnMut([usize; N], &mut [A])) {
+    pub(crate) fn rows_into<A>(
+        &self,
+        from: usize,
+        out: &mut [A],
+        mut visit: impl FnMut([usize; N], &mut [A]),
+    ) {
+        if self.outer.is_empty() {
+            return visit(self.steps.map(|step| from * step), out);
+        }
         let mut rows = self.start();
+        rows.skip_to(from / self.row.max(1));
         // Not by `for_each`, which need not be inlined, and is then compiled without vectors.
         for out in out.chunks_exact_mut(self.row.max(1)) {
             visit(rows.next(), out);
@@ -85,6 +101,17 @@ struct Rows<'a, const N: usize> {
 }
 
 impl<const N: usize> Rows<'_, N> {
+    /// Goes from the first row to another one.
+    fn skip_to(&mut self, mut row: usize) {
+        for (i, (size, steps)) in self.index.iter_mut().zip(self.outer) {
+            *i = row % size;
+            row /= size;
+            for (start, step) in self.starts.iter_mut().zip(steps) {
+                *start += *i * step;
+            }
+        }
+    }
+
     /// Where the row begins in each operand; goes on to the next one.
     #[inline(always)]
     fn next(&mut self) -> [usize; N] {

@@ -12,6 +12,7 @@ use crate::reduce::check_axes;
 use crate::simd;
 use crate::strided::{Strided, inverse, memory_order};
 use crate::tensor::{NdTensor, Repr, buffer, checked, row_major, zeros};
+use crate::threads;
 use crate::walk::Walk;
 
 impl<A: Element> NdTensor<A> {
@@ -39,17 +40,24 @@ impl<A: Element> NdTensor<A> {
         let inner: usize = order[place + 1..].iter().map(|&axis| x[axis]).product();
         let Window { size, step, dilation } = window;
         let mut windows = buffer(OP, &shape)?;
-        for (i, to) in windows.chunks_exact_mut(count * inner).enumerate() {
-            let from = &data[((i / size) * n + (i % size) * dilation) * inner..];
-            match (step, inner) {
-                (1, _) => to.copy_from_slice(&from[..to.len()]),
-                (_, 1) => to.iter_mut().zip(from.iter().step_by(step)).for_each(|(y, &x)| *y = x),
-                _ => to
-                    .chunks_exact_mut(inner)
-                    .zip(from.chunks(inner).step_by(step))
-                    .for_each(|(to, from)| to.copy_from_slice(from)),
+        let run = count * inner;
+        threads::parts(&mut windows, run, 1, |first, windows| {
+            for (i, to) in (first / run..).zip(windows.chunks_exact_mut(run)) {
+                let from = &data[((i / size) * n + (i % size) * dilation) * inner..];
+                match (step, inner) {
+                    (1, _) => to.copy_from_slice(&from[..to.len()]),
+                    (_, 1) => {
+                        let from = from.iter().step_by(step);
+                        to.iter_mut().zip(from).for_each(|(y, &x)| *y = x);
+                    }
+                    _ => {
+                        let from = from.chunks(inner).step_by(step);
+                        let both = to.chunks_exact_mut(inner).zip(from);
+                        both.for_each(|(to, from)| to.copy_from_slice(from));
+                    }
+                }
             }
-        }
+        });
         // The last axis of the result is that of places within windows.
         let mut lying = order;
         lying.insert(place, x.rank());
