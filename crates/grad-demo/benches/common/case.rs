@@ -29,6 +29,8 @@ struct Contender {
     call: Call,
     /// The value alone.
     forward: Option<Call>,
+    /// Whether its memory was there before the first call.
+    keeps_memory: bool,
 }
 
 /// One thing to compute, and those who compute it.
@@ -70,7 +72,7 @@ impl Case {
         mut call: impl FnMut() -> N + 'static,
     ) -> &mut Self {
         let call: Call = Box::new(move || Box::new(call()));
-        self.contenders.push(Contender { name, call, forward: None });
+        self.contenders.push(Contender { name, call, forward: None, keeps_memory: false });
         self
     }
 
@@ -82,6 +84,20 @@ impl Case {
         if let Some(contender) = self.contenders.last_mut() {
             contender.forward = Some(Box::new(move || Box::new(call())));
         }
+        self
+    }
+
+    /// The contender added last works in memory that was there before, which is not measured.
+    pub(crate) fn keeps_memory(&mut self) -> &mut Self {
+        if let Some(contender) = self.contenders.last_mut() {
+            contender.keeps_memory = true;
+        }
+        self
+    }
+
+    /// Without all contenders but one.
+    pub(crate) fn only(mut self, name: &str) -> Self {
+        self.contenders.retain(|contender| contender.name == name);
         self
     }
 
@@ -118,7 +134,7 @@ impl Case {
     /// The most memory that the first call of each contender has at a time.
     pub(crate) fn memory(mut self, allocator: &PeakAlloc) -> Vec<Measurement> {
         let mut measured = Vec::new();
-        for contender in &mut self.contenders {
+        for contender in self.contenders.iter_mut().filter(|contender| !contender.keeps_memory) {
             let before = allocator.current_usage();
             allocator.reset_peak_usage();
             drop((contender.call)());

@@ -49,6 +49,9 @@ pub(crate) struct Options {
     /// How long to sample a contender.
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
+    /// Run this contender alone, to look at it with a profiler.
+    #[arg(long, value_name = "CONTENDER")]
+    only: Option<String>,
     /// What cargo passes to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -89,9 +92,14 @@ impl Bench {
     /// If the contenders do not agree: then there is nothing to compare.
     pub(crate) fn run(&mut self, make: impl FnOnce() -> Case + Send) {
         let (memory, time) = (self.memory, self.options.time());
-        let measure = move || match memory {
-            Some(memory) => make().memory(memory),
-            None => make().time(time),
+        let only = self.options.only.as_deref();
+        let measure = move || {
+            let case = make();
+            let case = if let Some(name) = only { case.only(name) } else { case };
+            match memory {
+                Some(memory) => case.memory(memory),
+                None => case.time(time),
+            }
         };
         let measured = thread::scope(|scope| {
             let case = thread::Builder::new().stack_size(8 << 20).spawn_scoped(scope, measure);

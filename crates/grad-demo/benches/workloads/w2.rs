@@ -37,7 +37,7 @@ pub(crate) fn step(name: &str, batch: usize, widths: &[usize]) -> Case {
     case.contender(ON_NDARRAY, problem.ours(&nd)).forward(problem.value(&nd));
     case.contender(ON_CANDLE, problem.ours(&candle)).forward(problem.value(&candle));
     case.contender(CANDLE, problem.candle()).forward(problem.candle_value());
-    case.contender(FLOOR, problem.floor());
+    case.contender(FLOOR, problem.floor()).keeps_memory();
     case
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn step(name: &str, n: usize) -> Case {
     case.contender(ON_NDARRAY, ours(&leaves, &nd)).forward(value(&leaves, &nd));
     case.contender(ON_CANDLE, ours(&leaves, &candle)).forward(value(&leaves, &candle));
     case.contender(CANDLE, theirs(&leaves)).forward(their_value(&leaves));
-    case.contender(FLOOR, by_hand(&leaves));
+    case.contender(FLOOR, by_hand(&leaves)).keeps_memory();
     case
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn hvp(name: &str, batch: usize, n_inputs: usize, n_hidden: usize) ->
     if candle_keeps_graphs() {
         case.contender(CANDLE, problem.candle());
     }
-    case.contender(FLOOR, problem.floor());
+    case.contender(FLOOR, problem.floor()).keeps_memory();
     case
 }
 
@@ -184,7 +184,7 @@ pub(crate) fn hessian(name: &str, n: usize) -> Case {
         let x = x.var(DType::F64);
         case.contender(CANDLE, move || their_hessian(&x, n).expect("candle's Hessian"));
     }
-    case.contender(FLOOR, hessian_by_hand(x.data));
+    case.contender(FLOOR, hessian_by_hand(x.data)).keeps_memory();
     case
 }
 

@@ -64,7 +64,7 @@ pub(crate) fn step(name: &str, sizes: Sizes) -> Case {
     case.contender(ON_CANDLE, ours(sizes, &leaves, &candle)).forward(forward);
     case.contender(CANDLE, theirs(sizes, &leaves)).forward(their_value(sizes, &leaves));
     let mut block = Block::new(sizes, &leaves);
-    case.contender(FLOOR, move || block.step());
+    case.contender(FLOOR, move || block.step()).keeps_memory();
     case
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn step(name: &str, batch: usize) -> Case {
     case.contender(ON_CANDLE, problem.ours(&candle)).forward(problem.value(&candle));
     case.contender(CANDLE, problem.candle()).forward(problem.candle_value());
     let mut network = Network::new(&problem.images, &problem.labels, &problem.leaves);
-    case.contender(FLOOR, move || network.step());
+    case.contender(FLOOR, move || network.step()).keeps_memory();
     case
 }
 
