@@ -6,7 +6,7 @@ use grad_linalg::Matrices;
 
 use crate::error::{CandleError, Result};
 use crate::tensor::{CandleTensor, dtype_of};
-use crate::{elementwise as each, kernels as k, linalg, matmul, movement, reduce, tensor};
+use crate::{elementwise as each, kernels as k, linalg, matmul, movement, reduce, tensor, window};
 
 /// Exact where `x + 0` is not: −0 + 0 is 0.
 const NOTHING: f64 = -0.0;
@@ -107,8 +107,8 @@ impl TensorLike for CandleTensor {
         let others: Vec<&Tensor> = others.iter().map(|other| &other.0).collect();
         wrap(movement::concat(&self.0, &others, axis))
     }
-    fn unfold(&self, axis: usize, window: Window) -> Result<Self> { wrap(movement::unfold(&self.0, axis, window)) }
-    fn fold(&self, axis: usize, window: Window, n: usize) -> Result<Self> { wrap(movement::fold(&self.0, axis, window, n)) }
+    fn unfold(&self, axis: usize, windows: Window) -> Result<Self> { wrap(window::unfold(&self.0, axis, windows)) }
+    fn fold(&self, axis: usize, windows: Window, n: usize) -> Result<Self> { wrap(window::fold(&self.0, axis, windows, n)) }
     fn solve(&self, rhs: &Self) -> Result<Self> { wrap(linalg::solved("solve", &self.0, &rhs.0, grad_linalg::solve)) }
     fn triangular_solve(&self, rhs: &Self, upper: bool) -> Result<Self> {
         let solve = |a: Matrices<'_>, b: Matrices<'_>| grad_linalg::triangular_solve(a, b, upper);

@@ -14,7 +14,7 @@ use crate::kernels::{
 use crate::tensor::{count, dtype_of, same_shape, zeros};
 
 /// Candle's iterator over two layouts has room for this many axes and panics beyond.
-const MAX_RANK: usize = 8;
+pub(crate) const MAX_RANK: usize = 8;
 
 type Binary = fn(&Tensor, &Tensor) -> candle_core::Result<Tensor>;
 type Unary = fn(&Tensor) -> candle_core::Result<Tensor>;

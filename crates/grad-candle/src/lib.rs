@@ -41,6 +41,7 @@ mod matmul;
 mod movement;
 mod reduce;
 mod tensor;
+mod window;
 
 pub use error::CandleError;
 pub use tensor::CandleTensor;

@@ -33,9 +33,11 @@ pub(crate) fn matmul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let n_products = count(&batch)?;
     if count(b_batch)? == 1 {
         // One right matrix for all: a single tall product.
-        let tall = expanded(a, &batch, m, k)?.reshape((n_products * m, k))?;
-        let b = matrices(b)?.reshape((k, n))?;
-        return Ok(tall.matmul(&b)?.reshape(&*shape)?);
+        let tall = match n_products {
+            1 => alone(a)?,
+            _ => expanded(a, &batch, m, k)?.reshape((n_products * m, k))?,
+        };
+        return Ok(tall.matmul(&alone(b)?)?.reshape(&*shape)?);
     }
     let a = stacked(&expanded(a, &batch, m, k)?, n_products)?;
     let b = stacked(&expanded(b, &batch, k, n)?, n_products)?;
@@ -48,6 +50,15 @@ fn split(x: &Tensor) -> Result<(&[usize], usize, usize)> {
         [batch @ .., rows, columns] => Ok((batch, *rows, *columns)),
         dims => Err(ErrorKind::RankTooLow { shape: Shape::from(dims), needed: 2 }.into()),
     }
+}
+
+/// The only matrix of `x`, in row-major or in column-major order: to reshape the latter would copy.
+fn alone(x: &Tensor) -> Result<Tensor> {
+    let mut x = x.clone();
+    while x.rank() > 2 {
+        x = x.squeeze(0)?;
+    }
+    matrices(&x)
 }
 
 /// `x` with the axes `batch` in front of its matrices.

@@ -1,7 +1,7 @@
 //! The same elements in other places: views where candle has one, copies where not.
 
 use candle_core::{DType, Tensor};
-use grad_core::extend::{ErrorKind, Index, Shape, Slice, Window};
+use grad_core::extend::{ErrorKind, Index, Shape, Slice};
 
 use crate::elementwise::must_agree;
 use crate::error::{CandleError, Result};
@@ -194,59 +194,6 @@ pub(crate) fn concat(first: &Tensor, others: &[&Tensor], axis: usize) -> Result<
     Ok(Tensor::cat(&parts, axis)?)
 }
 
-/// Sliding windows along an axis: their places, one window after the other, then the places within
-/// a window as the last axis.
-pub(crate) fn unfold(x: &Tensor, axis: usize, window: Window) -> Result<Tensor> {
-    let (n_windows, places) = window_places(x.dims(), axis, window)?;
-    let windows = index_select(x, axis, &places)?;
-    let (before, after) = (&x.dims()[..axis], &x.dims()[axis + 1..]);
-    let apart = [before, &[n_windows, window.size], after].concat();
-    let within_last = (0..=axis).chain(axis + 2..apart.len()).chain([axis + 1]);
-    Ok(windows.reshape(apart)?.permute(within_last.collect::<Vec<usize>>())?)
-}
-
-/// Zeros, of size `n` along `axis`, to which each element is added at the place that [`unfold`]
-/// took it from.
-pub(crate) fn fold(x: &Tensor, axis: usize, window: Window, n: usize) -> Result<Tensor> {
-    let too_low = || ErrorKind::RankTooLow { shape: Shape::from(x.dims()), needed: 1 };
-    let (_, sizes) = x.dims().split_last().ok_or_else(too_low)?;
-    let rank = sizes.len();
-    if axis >= rank {
-        return Err(ErrorKind::AxisOutOfRange { axis: axis as isize, rank }.into());
-    }
-    let mut whole = sizes.to_vec();
-    whole[axis] = n;
-    count(&whole)?;
-    let (n_windows, places) = window_places(&whole, axis, window)?;
-    if (sizes[axis], x.dims()[rank]) != (n_windows, window.size) {
-        return Err(mismatch(x, &whole, "do not go together by these windows"));
-    }
-    let within_second = (0..=axis).chain([rank]).chain(axis + 1..rank);
-    let mut together = sizes.to_vec();
-    together[axis] = places.len();
-    let windows = x.permute(within_second.collect::<Vec<usize>>())?.reshape(together)?;
-    index_add(&windows, axis, &places, n)
-}
-
-/// The number of windows along an axis of a tensor of `shape`, and the places that they see.
-fn window_places(shape: &[usize], axis: usize, window: Window) -> Result<(usize, Vec<usize>)> {
-    let Some(&n) = shape.get(axis) else {
-        return Err(ErrorKind::AxisOutOfRange { axis: axis as isize, rank: shape.len() }.into());
-    };
-    let Some(n_windows) = window.count(n) else {
-        let message = format!("windows of {window} make no sense");
-        return Err(ErrorKind::Parameter { message }.into());
-    };
-    let mut windows = shape.to_vec();
-    windows[axis] = n_windows;
-    windows.push(window.size);
-    count(&windows)?;
-    let starts = (0..n_windows).map(|i| i * window.step);
-    let places =
-        starts.flat_map(|start| (0..window.size).map(move |j| start + j * window.dilation));
-    Ok((n_windows, places.collect()))
-}
-
 /// How many places of its axis a slice reaches over.
 fn span(slice: &Slice) -> usize {
     slice.size().saturating_sub(1) * slice.step + 1
@@ -284,7 +231,7 @@ fn places_below(size: usize, x: &Tensor, index: &[usize]) -> Result<Tensor> {
     Ok(Tensor::from_vec(index, n, x.device())?)
 }
 
-fn mismatch(x: &Tensor, shape: &[usize], rule: &'static str) -> CandleError {
+pub(crate) fn mismatch(x: &Tensor, shape: &[usize], rule: &'static str) -> CandleError {
     let (left, right) = (Shape::from(x.dims()), Shape::from(shape));
     ErrorKind::ShapeMismatch { left, right, rule }.into()
 }

@@ -2,6 +2,8 @@
 //!
 //! The axes of a reduction are brought together, so that it is one pass over `[.., n, inner]`.
 
+use std::cmp::Reverse;
+
 use candle_core::{DType, Device, Tensor};
 use grad_core::extend::{ErrorKind, Shape};
 
@@ -133,19 +135,31 @@ fn along(name: &'static str, x: &Tensor, axis: usize, f: fn(&mut [f64])) -> Resu
 /// Folds `axes` with a kernel of ours; `x` has elements.
 fn fold<F: Fold>(x: &Tensor, axes: &[usize], out: Shape, fold: F) -> Result<Tensor> {
     let n: usize = axes.iter().map(|&axis| x.dims()[axis]).product();
-    let neighbors = axes.windows(2).all(|pair| pair[1] == pair[0] + 1);
-    let (x, inner) = match axes.last() {
-        Some(&last) if neighbors => {
-            (x.contiguous()?, x.dims()[last + 1..].iter().product::<usize>())
-        }
-        _ => {
-            let kept = (0..x.rank()).filter(|axis| !axes.contains(axis));
-            let kept_first: Vec<usize> = kept.chain(axes.iter().copied()).collect();
-            (x.permute(kept_first)?.contiguous()?, 1)
-        }
-    };
+    let (x, inner) = together(x, axes)?;
     let out = candle_core::Shape::from(&*out);
     Ok(x.apply_op1_no_bwd(&Reduce { fold, n, inner, out })?)
+}
+
+/// `x` with the axes that are folded beside each other in memory, and how many elements lie between
+/// neighbors along them. Copied only if they are not so yet.
+fn together(x: &Tensor, axes: &[usize]) -> Result<(Tensor, usize)> {
+    let kept: Vec<usize> = (0..x.rank()).filter(|axis| !axes.contains(axis)).collect();
+    if !x.is_contiguous() {
+        // Perhaps they are those farthest apart, as in the windows of an image.
+        let mut farthest = axes.to_vec();
+        farthest.sort_by_key(|&axis| Reverse(x.stride()[axis]));
+        let first = x.permute([farthest, kept.clone()].concat())?;
+        if first.is_contiguous() {
+            let inner = kept.iter().map(|&axis| x.dims()[axis]).product();
+            return Ok((first, inner));
+        }
+    }
+    match axes.last() {
+        Some(&last) if axes.windows(2).all(|pair| pair[1] == pair[0] + 1) => {
+            Ok((x.contiguous()?, x.dims()[last + 1..].iter().product()))
+        }
+        _ => Ok((x.permute([&kept, axes].concat())?.contiguous()?, 1)),
+    }
 }
 
 /// The shape of `x` without `axes`, which must exist and differ.
