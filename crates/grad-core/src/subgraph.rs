@@ -9,20 +9,25 @@ use crate::tensor::TensorLike;
 /// The tracked nodes through which `y` depends on the targets, in recording order: the *steps* of
 /// a sweep, numbered from 0.
 ///
-/// Finding them looks at ancestors of `y` no older than the oldest target and at nothing else, so
+/// Finding them looks at ancestors of `y` no older than the oldest target, and at few nodes else, so
 /// that unrelated nodes cost nothing, wherever they stand.
 #[derive(Default)]
 pub(crate) struct Subgraph {
-    /// The ancestors that were looked at; a buffer.
+    /// The ancestors that were looked at, where they are sparse; a buffer.
     found: Vec<NodeId>,
-    nodes: Vec<NodeId>,
-    /// For each step, whether its derivative is asked for, and has to be kept.
-    is_target: Vec<bool>,
-    /// For each step, where its edges end; they begin where those of the step before it end.
-    edges_end: Vec<usize>,
+    steps: Vec<Step>,
     edges: Vec<Edge>,
     /// For each target: the step that it is, if `y` depends on it.
     pub(crate) targets: Vec<Option<usize>>,
+}
+
+#[derive(Clone, Copy)]
+struct Step {
+    node: NodeId,
+    /// Whether its derivative is asked for, and has to be kept.
+    is_target: bool,
+    /// Where its edges end; they begin where those of the step before it end.
+    edges_end: usize,
 }
 
 /// Where an input of a step leads: to another step, or nowhere that the sweep goes.
@@ -74,7 +79,7 @@ pub(crate) enum Targets<'a> {
 impl Subgraph {
     /// Plans a sweep, in the memory of an earlier one.
     pub(crate) fn plan<T: TensorLike>(&mut self, arena: &Arena<T>, y: NodeId, wrt: Targets<'_>) {
-        let Subgraph { found, nodes, is_target, edges_end, edges, targets } = self;
+        let Subgraph { found, steps, edges, targets } = self;
         let (ids, all) = match wrt {
             Targets::These(ids) => (ids, false),
             Targets::All => (&[][..], true),
@@ -82,49 +87,53 @@ impl Subgraph {
         let mut sorted: SmallVec<[NodeId; 4]> = SmallVec::from_slice(ids);
         sorted.sort_unstable();
         let oldest = if all { NodeId(0) } else { *sorted.first().unwrap_or(&NodeId(u32::MAX)) };
-        ancestors(arena, y, oldest, found);
+        let first = ancestors(arena, y, oldest, found);
 
         // What leads to no target is left out; the others are numbered, and marked with the number.
-        nodes.clear();
-        is_target.clear();
-        edges_end.clear();
+        steps.clear();
         edges.clear();
         let mut targets_ahead = &sorted[..];
-        for &id in &*found {
-            let mut wanted = all;
+        let mut number = |id: NodeId| {
+            let mut is_target = all;
             while let Some((&target, rest)) = targets_ahead.split_first()
                 && target <= id
             {
-                wanted |= target == id;
+                is_target |= target == id;
                 targets_ahead = rest;
             }
             let first_edge = edges.len();
-            let mut leads_on = wanted;
+            let mut leads_on = is_target;
             for &input in arena.inputs(id) {
                 let edge = Edge::from_mark(arena.get(input).state.mark());
                 leads_on |= edge.is_some();
                 edges.push(edge);
             }
-            if leads_on {
-                arena.get(id).state.set_mark(Edge(nodes.len() as u32).to_mark());
-                nodes.push(id);
-                is_target.push(wanted);
-                edges_end.push(edges.len());
+            let mark = if leads_on {
+                let step = Edge(steps.len() as u32);
+                steps.push(Step { node: id, is_target, edges_end: edges.len() });
+                step.to_mark()
             } else {
                 edges.truncate(first_edge);
+                UNMARKED
+            };
+            arena.get(id).state.set_mark(mark);
+        };
+        match first {
+            None => found.iter().for_each(|&id| number(id)),
+            Some(first) => {
+                let ids = (first.0..=y.0).map(NodeId);
+                ids.filter(|&id| arena.get(id).state.mark() != UNMARKED).for_each(number);
             }
         }
         targets.clear();
         targets.extend(ids.iter().map(|&id| Edge::from_mark(arena.get(id).state.mark()).step()));
-        found.iter().for_each(|&id| arena.get(id).state.set_mark(UNMARKED));
+        steps.iter().for_each(|step| arena.get(step.node).state.set_mark(UNMARKED));
     }
 
     /// The memory of a plan.
     pub(crate) fn bytes(&self) -> usize {
         bytes_of(&self.found)
-            + bytes_of(&self.nodes)
-            + bytes_of(&self.is_target)
-            + bytes_of(&self.edges_end)
+            + bytes_of(&self.steps)
             + bytes_of(&self.edges)
             + bytes_of(&self.targets)
     }
@@ -132,26 +141,26 @@ impl Subgraph {
     /// The number of steps.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.nodes.len()
+        self.steps.len()
     }
 
     /// The node of a step.
     #[inline]
     pub(crate) fn node(&self, step: usize) -> NodeId {
-        self.nodes[step]
+        self.steps[step].node
     }
 
     /// True if the derivative at a step is asked for.
     #[inline]
     pub(crate) fn is_target(&self, step: usize) -> bool {
-        self.is_target[step]
+        self.steps[step].is_target
     }
 
     /// Where the inputs of a step lead.
     #[inline]
     pub(crate) fn inputs(&self, step: usize) -> &[Edge] {
-        let start = step.checked_sub(1).map_or(0, |before| self.edges_end[before]);
-        &self.edges[start..self.edges_end[step]]
+        let start = step.checked_sub(1).map_or(0, |before| self.steps[before].edges_end);
+        &self.edges[start..self.steps[step].edges_end]
     }
 
     /// How many edges lead to each step, and one more to the last, which is the output.
@@ -165,8 +174,56 @@ impl Subgraph {
     }
 }
 
-/// Collects `y` and the tracked nodes not older than `oldest` that it was computed from, ascending.
-fn ancestors<T: TensorLike>(arena: &Arena<T>, y: NodeId, oldest: NodeId, found: &mut Vec<NodeId>) {
+/// Marks `y` and the tracked nodes not older than `oldest` that it was computed from. If they stand
+/// densely on the tape, gives the first of them; else collects them in `found`, ascending.
+fn ancestors<T: TensorLike>(
+    arena: &Arena<T>,
+    y: NodeId,
+    oldest: NodeId,
+    found: &mut Vec<NodeId>,
+) -> Option<NodeId> {
+    found.clear();
+    let first = walk(arena, y, oldest);
+    if first.is_none() {
+        search(arena, y, oldest, found);
+    }
+    first
+}
+
+/// Marks ancestors by walking down the tape past all nodes: fast where most of them are ancestors.
+/// Where fewer than every fifth is, gives up, and leaves no mark.
+fn walk<T: TensorLike>(arena: &Arena<T>, y: NodeId, oldest: NodeId) -> Option<NodeId> {
+    let mark = |id: NodeId, mark: u32| {
+        let node = arena.get(id);
+        if id >= oldest && node.is_tracked() {
+            node.state.set_mark(mark);
+        }
+    };
+    mark(y, FOUND);
+    let (mut first, mut n_passed_by) = (y, 0);
+    let mut patience = 64;
+    for id in (oldest.0..=y.0).rev().map(NodeId) {
+        if arena.get(id).state.mark() == UNMARKED {
+            n_passed_by += 1;
+            if n_passed_by > patience {
+                for id in (id.0..=y.0).map(NodeId) {
+                    if arena.get(id).state.mark() != UNMARKED {
+                        arena.inputs(id).iter().for_each(|&input| mark(input, UNMARKED));
+                        mark(id, UNMARKED);
+                    }
+                }
+                return None;
+            }
+        } else {
+            arena.inputs(id).iter().for_each(|&input| mark(input, FOUND));
+            (first, patience) = (id, patience + 4);
+        }
+    }
+    Some(first)
+}
+
+/// Marks and collects ancestors by following inputs, so that nothing else is looked at.
+fn search<T: TensorLike>(arena: &Arena<T>, y: NodeId, oldest: NodeId, found: &mut Vec<NodeId>) {
     let visit = |id: NodeId, found: &mut Vec<NodeId>| {
         let node = arena.get(id);
         if id >= oldest && node.is_tracked() && node.state.mark() == UNMARKED {
@@ -174,23 +231,14 @@ fn ancestors<T: TensorLike>(arena: &Arena<T>, y: NodeId, oldest: NodeId, found: 
             found.push(id);
         }
     };
-    found.clear();
     visit(y, found);
     // The list is its own queue: what stands before `next` has been followed.
-    let (mut next, mut first) = (0, y);
+    let mut next = 0;
     while let Some(&id) = found.get(next) {
         arena.inputs(id).iter().for_each(|&input| visit(input, found));
-        first = first.min(id);
         next += 1;
     }
-    // Into recording order: by walking the tape where the ancestors stand densely, else by sorting.
-    if (y.0 - first.0) as usize <= 4 * found.len() {
-        found.clear();
-        let ids = (first.0..=y.0).map(NodeId);
-        found.extend(ids.filter(|&id| arena.get(id).state.mark() != UNMARKED));
-    } else {
-        found.sort_unstable();
-    }
+    found.sort_unstable();
 }
 
 #[cfg(test)]
@@ -218,11 +266,37 @@ mod tests {
         // x, and ten times `mul` and `shift`; neither what is older than x nor what is beside it.
         assert_eq!(graph.found.len(), 21);
         assert_eq!(graph.len(), 21);
+        // No mark is left, so that the same is found again.
+        let again = tape.plan(y.id(), Targets::These(&[x.id()]));
+        assert_eq!((again.found, again.len()), (graph.found, 21));
         // y = x¹¹ + x⁹ + x⁸ + … + 1, with x = 3.
         let powers = (1..=11).filter(|&n| n != 10);
         let expected: f64 = powers.map(|n| f64::from(n) * 3.0f64.powi(n - 1)).sum();
         let dx = tape.backward(y, x)?;
         assert!((dx - expected).abs() <= 1e-12 * expected.abs());
+        Ok(())
+    }
+
+    #[test]
+    fn walking_and_following_inputs_find_the_same() -> Result<(), crate::Error> {
+        let tape = Tape::<f64>::new();
+        let x = tape.var(0.5);
+        let beside = tape.var(2.0);
+        let (mut y, mut steps) = (x, 1);
+        for n_unrelated in [0, 1, 2, 300] {
+            for _ in 0..20 {
+                y = y * beside * x;
+                steps += 2;
+                (0..n_unrelated).for_each(|_| drop(beside * 3.0));
+            }
+            // The walk gives up behind the 300 unrelated nodes, having met 20 ancestors at most.
+            let graph = tape.plan(y.id(), Targets::These(&[x.id()]));
+            assert_eq!((graph.len(), graph.found.is_empty()), (steps, n_unrelated < 300));
+            assert_eq!((graph.node(0), graph.node(steps - 1)), (x.id(), y.id()));
+            // y = x (2x)ⁿ = 2ⁿ xⁿ⁺¹ with n = (steps − 1) / 2, and 2x = 1.
+            let n = (steps - 1) as f64 / 2.0;
+            assert_eq!(tape.backward(y, x)?, n + 1.0);
+        }
         Ok(())
     }
 }
