@@ -7,6 +7,7 @@
 use std::panic::Location;
 
 use crate::error::{Error, backend};
+use crate::op::{Op, Primal};
 use crate::tape::Tape;
 use crate::tensor::TensorLike;
 use crate::var::Var;
@@ -27,6 +28,21 @@ pub(crate) trait Calculus<'t, T: TensorLike> {
 
     /// What a rule gave, if it is a value of this tape and fits.
     fn leave(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<Self::Value>;
+
+    /// What a cotangent of the output is for an argument, or a tangent of the argument for the
+    /// output, without handles. `None` where this has to be recorded, or the operation does not
+    /// know.
+    #[inline]
+    fn at_once(
+        &self,
+        op: &dyn Op<T>,
+        p: &Primal<'t, T>,
+        arg: usize,
+        c: &Self::Value,
+    ) -> Option<Self::Value> {
+        let _ = (op, p, arg, c);
+        None
+    }
 
     /// The tensor that such a value is.
     fn value(&self, x: &Self::Value) -> Result<T, Error>;
@@ -97,6 +113,11 @@ impl<'t, T: TensorLike> Calculus<'t, T> for Plain<'t, T> {
     #[inline]
     fn leave(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<T> {
         self.scratch.checked_value(x).filter(fits)
+    }
+
+    #[inline]
+    fn at_once(&self, op: &dyn Op<T>, p: &Primal<'t, T>, arg: usize, c: &T) -> Option<T> {
+        op.plain(arg, p, c)
     }
 
     fn value(&self, x: &T) -> Result<T, Error> {

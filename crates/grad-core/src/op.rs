@@ -125,6 +125,14 @@ pub trait Op<T: TensorLike> {
         call(self.name(), x, "")
     }
 
+    /// What [`vjp`](Op::vjp) and [`jvp`](Op::jvp) compute, on plain values, where all arguments
+    /// have the shape of the output; see [`Elementwise::plain`].
+    #[doc(hidden)]
+    fn plain(&self, arg: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
+        let _ = (arg, p, c);
+        None
+    }
+
     /// The value, with an error of its own, of an operation that is a function of the user's: only
     /// running it tells the shape, so that it is run in place of [`shape`](Op::shape) and
     /// [`forward`](Op::forward). For the transforms of this crate.
@@ -252,6 +260,24 @@ impl<'t, T: TensorLike> Primal<'t, T> {
         }
     }
 
+    /// The value of argument `arg` as a tensor.
+    #[inline]
+    pub(crate) fn plain_x(&self, arg: usize) -> Option<T> {
+        self.home.input_value(self.node, arg).ok()
+    }
+
+    /// The value of the output as a tensor.
+    #[inline]
+    pub(crate) fn plain_y(&self) -> T {
+        self.home.value(self.node)
+    }
+
+    /// True if all arguments have the shape of the output.
+    #[inline]
+    pub(crate) fn is_uniform(&self) -> bool {
+        self.home.is_uniform(self.node)
+    }
+
     /// The number of arguments.
     pub fn n_inputs(&self) -> usize {
         self.home.n_inputs(self.node)
@@ -310,6 +336,16 @@ pub trait Elementwise<T: TensorLike> {
     fn format(&self, x: &[&str]) -> String {
         call(Self::NAME, x, "")
     }
+
+    /// [`partial`](Elementwise::partial) once more, on plain values of one shape: the same
+    /// operations in the same order, and so the same bits. Handles cost more than the arithmetic
+    /// on single numbers, so the operations that programs on numbers are made of have this; a
+    /// plain sweep that gets `None` asks `partial`.
+    #[doc(hidden)]
+    fn plain(&self, arg: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
+        let _ = (arg, p, c);
+        None
+    }
 }
 
 /// The adapter that makes an [`Elementwise`] function an [`Op`].
@@ -363,6 +399,11 @@ impl<T: TensorLike, E: Elementwise<T>> Op<T> for ByPartial<E> {
     #[inline]
     fn keeps_shape(&self, n: usize) -> bool {
         n == E::ARITY
+    }
+
+    #[inline]
+    fn plain(&self, arg: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
+        self.0.plain(arg, p, c)
     }
 
     fn format(&self, x: &[&str]) -> String {

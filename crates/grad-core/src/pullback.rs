@@ -288,10 +288,12 @@ impl<T: TensorLike> Tape<T> {
 
     /// Remembers a recorded sweep for the trace: operations newest first, then leaves in order.
     fn list(&self, y: Var<'_, T>, start: usize, graph: &Subgraph, cts: &[Option<Var<'_, T>>]) {
-        let both = cts.iter().enumerate();
-        let both = both.filter_map(|(step, ct)| Some((graph.node(step), (*ct)?.id)));
-        let (ops, leaves): (Vec<_>, Vec<_>) = both.partition(|&(id, _)| self.is_op(id));
-        let derivatives = ops.into_iter().rev().chain(leaves).collect();
+        let both = |step: usize| Some((graph.node(step), cts[step]?.id));
+        let steps = 0..cts.len();
+        let ops = steps.clone().rev().filter_map(both).filter(|&(id, _)| self.is_op(id));
+        let leaves = steps.filter_map(both).filter(|&(id, _)| !self.is_op(id));
+        let mut derivatives = Vec::with_capacity(cts.len());
+        derivatives.extend(ops.chain(leaves));
         let nodes = start..self.len();
         self.push_sweep(Sweep { mode: Mode::Reverse, y: y.id, nodes, derivatives });
     }
@@ -348,7 +350,7 @@ fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
         *last = Some(seed);
     }
     let lines = calculus.tape().lines();
-    let mut buffers = Buffers { wanted: Vec::new(), x_bar: Vec::new(), is_watched };
+    let mut buffers = Buffers { wanted: SmallVec::new(), x_bar: SmallVec::new(), is_watched };
     for step in (0..graph.len()).rev() {
         let inputs = graph.inputs(step);
         if inputs.iter().all(Edge::is_none) {
@@ -370,8 +372,8 @@ fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
 
 /// What a pull needs for a while, kept for the next one.
 struct Buffers<'t, T: TensorLike> {
-    wanted: Vec<bool>,
-    x_bar: Vec<Option<Var<'t, T>>>,
+    wanted: SmallVec<[bool; 4]>,
+    x_bar: SmallVec<[Option<Var<'t, T>>; 4]>,
     is_watched: bool,
 }
 
@@ -385,8 +387,22 @@ fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
     cts: &mut [Option<C::Value>],
     Buffers { wanted, x_bar, is_watched }: &mut Buffers<'t, T>,
 ) -> Result<(), Error> {
+    // So many arguments need no handles.
+    let mut done = 0;
+    if !C::KEEPS_ALL && !*is_watched && p.is_uniform() {
+        for (arg, input) in inputs.iter().enumerate() {
+            if let Some(step) = input.step() {
+                let Some(new) = calculus.at_once(op, p, arg, &ct) else { break };
+                accumulate(op, calculus, &mut cts[step], new)?;
+            }
+            done += 1;
+        }
+        if done == inputs.len() {
+            return Ok(());
+        }
+    }
     wanted.clear();
-    wanted.extend(inputs.iter().map(Edge::is_some));
+    wanted.extend(inputs.iter().enumerate().map(|(arg, input)| arg >= done && input.is_some()));
     x_bar.clear();
     x_bar.resize(inputs.len(), None);
     let ct = calculus.enter(ct);
@@ -397,17 +413,27 @@ fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
             Some(new) => new,
             None => fit(op, p, calculus, arg, x_bar)?,
         };
-        cts[step] = Some(match cts[step].take() {
-            None => new,
-            Some(old) => {
-                calculus.add(old, new).map_err(|e| e.in_sweep(Mode::Reverse, op.name()))?
-            }
-        });
+        accumulate(op, calculus, &mut cts[step], new)?;
         if *is_watched && let Some(x_bar) = &cts[step] {
             not_finite::check_cotangent(p, arg, ct, &calculus.value(x_bar)?)?;
         }
     }
     calculus.end_node();
+    Ok(())
+}
+
+/// Adds what a node contributes to the cotangent of an input.
+#[inline]
+fn accumulate<'t, T: TensorLike, C: Calculus<'t, T>>(
+    op: &dyn Op<T>,
+    calculus: &C,
+    ct: &mut Option<C::Value>,
+    new: C::Value,
+) -> Result<(), Error> {
+    *ct = Some(match ct.take() {
+        None => new,
+        Some(old) => calculus.add(old, new).map_err(|e| e.in_sweep(Mode::Reverse, op.name()))?,
+    });
     Ok(())
 }
 

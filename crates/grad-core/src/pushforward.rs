@@ -299,7 +299,7 @@ fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
         graph.count_uses(uses);
     }
     let lines = calculus.tape().lines();
-    let mut x_dot = Vec::new();
+    let (mut x_dot, mut handles) = (Vec::new(), Vec::new());
     for step in 0..graph.len() {
         let Some((op, location)) = home.op_at(graph.node(step)) else { continue };
         x_dot.clear();
@@ -313,7 +313,7 @@ fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
                 uses[from] == 0
             };
             let t = if is_last_use { tangents[from].take() } else { tangents[from].clone() };
-            x_dot.push(t.map(|t| calculus.enter(t)));
+            x_dot.push(t);
         }
         if x_dot.iter().all(Option::is_none) {
             continue;
@@ -321,13 +321,24 @@ fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
         let p = Primal { tape: calculus.tape(), home, node: graph.node(step) };
         lines.inherit(location);
         let own = tangents[step].take();
+        if !C::KEEPS_ALL
+            && k.is_none()
+            && !is_watched
+            && let Some(pushed) = push_at_once(&*op, &p, calculus, &x_dot)?
+        {
+            tangents[step] = Some(with_own(&*op, calculus, pushed, own)?);
+            continue;
+        }
+        handles.clear();
+        handles.extend(x_dot.drain(..).map(|t| t.map(|t| calculus.enter(t))));
+        let x_dot = &handles;
         let pushed = match op {
-            OpRef::Static(op) => push(op, &p, calculus, &x_dot, k, own),
-            OpRef::Shared(op) => push(&*op, &p, calculus, &x_dot, k, own),
+            OpRef::Static(op) => push(op, &p, calculus, x_dot, k, own),
+            OpRef::Shared(op) => push(&*op, &p, calculus, x_dot, k, own),
         };
         tangents[step] = pushed?;
         if is_watched && let Some(t) = &tangents[step] {
-            not_finite::check_tangent(home, graph.node(step), &calculus.value(t)?, &x_dot)?;
+            not_finite::check_tangent(home, graph.node(step), &calculus.value(t)?, x_dot)?;
         }
         calculus.end_node();
     }
@@ -356,9 +367,43 @@ fn push<'t, T: TensorLike, C: Calculus<'t, T>>(
             calculus.leave(t, |_| true).expect("a tangent that fits is of this tape")
         }
     };
+    with_own(op, calculus, pushed, own).map(Some)
+}
+
+/// The tangent of one node, without handles; `None` where the operation does not know how.
+#[inline]
+fn push_at_once<'t, T: TensorLike, C: Calculus<'t, T>>(
+    op: &dyn Op<T>,
+    p: &Primal<'t, T>,
+    calculus: &C,
+    x_dot: &[Option<C::Value>],
+) -> Result<Option<C::Value>, Error> {
+    if !p.is_uniform() {
+        return Ok(None);
+    }
+    let mut sum = None;
+    for (arg, t) in x_dot.iter().enumerate() {
+        let Some(t) = t else { continue };
+        let Some(part) = calculus.at_once(op, p, arg, t) else { return Ok(None) };
+        sum = Some(match sum {
+            None => part,
+            Some(others) => with_own(op, calculus, others, Some(part))?,
+        });
+    }
+    Ok(sum)
+}
+
+/// The tangent that a rule gives, and the node's own, where it is an input itself.
+#[inline]
+fn with_own<'t, T: TensorLike, C: Calculus<'t, T>>(
+    op: &dyn Op<T>,
+    calculus: &C,
+    pushed: C::Value,
+    own: Option<C::Value>,
+) -> Result<C::Value, Error> {
     match own {
-        None => Ok(Some(pushed)),
-        Some(own) => calculus.add(pushed, own).map(Some).map_err(in_sweep),
+        None => Ok(pushed),
+        Some(own) => calculus.add(pushed, own).map_err(|e| e.in_sweep(Mode::Forward, op.name())),
     }
 }
 

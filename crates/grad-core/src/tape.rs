@@ -526,6 +526,14 @@ impl<T: TensorLike> Tape<T> {
         self.inner.borrow().arena.get(id).value.shape() == shape
     }
 
+    /// True if all inputs of a node have its shape.
+    #[inline]
+    pub(crate) fn is_uniform(&self, id: NodeId) -> bool {
+        let inner = self.inner.borrow();
+        let shape = inner.arena.get(id).value.shape();
+        inner.arena.inputs(id).iter().all(|&input| inner.arena.get(input).value.shape() == shape)
+    }
+
     /// The value of a handle that is of this tape and not void.
     #[inline]
     pub(crate) fn checked_value(&self, x: Var<'_, T>) -> Option<T> {

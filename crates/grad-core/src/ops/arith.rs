@@ -19,6 +19,11 @@ impl<T: TensorLike> Elementwise<T> for Add {
         c
     }
 
+    #[inline]
+    fn plain(&self, _: usize, _: &Primal<'_, T>, c: &T) -> Option<T> {
+        Some(c.clone())
+    }
+
     fn format(&self, x: &[&str]) -> String {
         infix("+", x)
     }
@@ -37,6 +42,11 @@ impl<T: TensorLike> Elementwise<T> for Sub {
 
     fn partial<'t>(&self, arg: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         if arg == 0 { c } else { -c }
+    }
+
+    #[inline]
+    fn plain(&self, arg: usize, _: &Primal<'_, T>, c: &T) -> Option<T> {
+        if arg == 0 { Some(c.clone()) } else { c.neg().ok() }
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -59,6 +69,11 @@ impl<T: TensorLike> Elementwise<T> for Mul {
         c * p.x(1 - arg)
     }
 
+    #[inline]
+    fn plain(&self, arg: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
+        c.mul(&p.plain_x(1 - arg)?).ok()
+    }
+
     fn format(&self, x: &[&str]) -> String {
         infix("*", x)
     }
@@ -79,6 +94,14 @@ impl<T: TensorLike> Elementwise<T> for Div {
         match arg {
             0 => c.mul_or_zero(p.x(1).recip()),
             _ => -c.mul_or_zero(p.y() / p.x(1)),
+        }
+    }
+
+    #[inline]
+    fn plain(&self, arg: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
+        match arg {
+            0 => c.mul_or_zero(&p.plain_x(1)?.recip().ok()?).ok(),
+            _ => c.mul_or_zero(&p.plain_y().div(&p.plain_x(1)?).ok()?).ok()?.neg().ok(),
         }
     }
 
@@ -106,6 +129,14 @@ impl<T: TensorLike> Elementwise<T> for MulOrZero {
             _ => c.mul_or_zero_both(p.x(0)),
         }
     }
+
+    #[inline]
+    fn plain(&self, arg: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
+        match arg {
+            0 => c.mul_or_zero(&p.plain_x(1)?).ok(),
+            _ => mul_or_zero_both(c, &p.plain_x(0)?).ok(),
+        }
+    }
 }
 
 /// The product, but 0 where either factor is 0: what [`MulOrZero`] makes of a change of `p`.
@@ -117,13 +148,22 @@ impl<T: TensorLike> Elementwise<T> for MulOrZeroBoth {
     const ARITY: usize = 2;
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
-        let zero = x[0].scalar(0.0)?;
-        x[1].eq(&zero)?.select(&zero, &x[0].mul_or_zero(x[1])?)
+        mul_or_zero_both(x[0], x[1])
     }
 
     fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c.mul_or_zero_both(p.x(1 - arg))
     }
+
+    #[inline]
+    fn plain(&self, arg: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
+        mul_or_zero_both(c, &p.plain_x(1 - arg)?).ok()
+    }
+}
+
+fn mul_or_zero_both<T: TensorLike>(x: &T, p: &T) -> Result<T, T::Error> {
+    let zero = x.scalar(0.0)?;
+    p.eq(&zero)?.select(&zero, &x.mul_or_zero(p)?)
 }
 
 #[derive(Clone, Copy)]
@@ -140,13 +180,18 @@ impl<T: TensorLike> Elementwise<T> for Neg {
         -c
     }
 
+    #[inline]
+    fn plain(&self, _: usize, _: &Primal<'_, T>, c: &T) -> Option<T> {
+        c.neg().ok()
+    }
+
     fn format(&self, x: &[&str]) -> String {
         format!("-{}", x[0])
     }
 }
 
 #[derive(Clone, Copy)]
-struct Scale(f64);
+pub(super) struct Scale(pub(super) f64);
 
 impl<T: TensorLike> Elementwise<T> for Scale {
     const NAME: &'static str = "scale";
@@ -157,6 +202,11 @@ impl<T: TensorLike> Elementwise<T> for Scale {
 
     fn partial<'t>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c.scale(self.0)
+    }
+
+    #[inline]
+    fn plain(&self, _: usize, _: &Primal<'_, T>, c: &T) -> Option<T> {
+        c.scale(self.0).ok()
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -178,6 +228,11 @@ impl<T: TensorLike> Elementwise<T> for Shift {
         c
     }
 
+    #[inline]
+    fn plain(&self, _: usize, _: &Primal<'_, T>, c: &T) -> Option<T> {
+        Some(c.clone())
+    }
+
     fn format(&self, x: &[&str]) -> String {
         let sign = if self.0.is_sign_negative() { '-' } else { '+' };
         format!("{} {sign} {}", x[0], self.0.abs())
@@ -196,6 +251,11 @@ impl<T: TensorLike> Elementwise<T> for Recip {
 
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         -c.mul_or_zero(p.y().square())
+    }
+
+    #[inline]
+    fn plain(&self, _: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
+        c.mul_or_zero(&p.plain_y().square().ok()?).ok()?.neg().ok()
     }
 }
 

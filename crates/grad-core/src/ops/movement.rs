@@ -23,6 +23,11 @@ impl<T: TensorLike> Elementwise<T> for Identity {
     fn partial<'t>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c
     }
+
+    #[inline]
+    fn plain(&self, _: usize, _: &Primal<'_, T>, c: &T) -> Option<T> {
+        Some(c.clone())
+    }
 }
 
 #[derive(Clone)]

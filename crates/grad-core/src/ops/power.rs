@@ -1,8 +1,12 @@
 //! Powers and roots.
 
 use crate::op::{ByPartial, Elementwise, Primal, call};
+use crate::ops::arith::Scale;
 use crate::tensor::TensorLike;
 use crate::var::{Operand, Var};
+
+// Operations with parameters that are written out here are static, as those without are: recording
+// them allocates nothing.
 
 #[derive(Clone, Copy)]
 struct Square;
@@ -16,7 +20,12 @@ impl<T: TensorLike> Elementwise<T> for Square {
 
     // The strong zero counts where x is infinite: derivatives of what saturates there stay 0.
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.x(0) * 2.0)
+        c.mul_or_zero(p.x(0).unary(&ByPartial(Scale(2.0))))
+    }
+
+    #[inline]
+    fn plain(&self, _: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
+        c.mul_or_zero(&p.plain_x(0)?.scale(2.0).ok()?).ok()
     }
 }
 
@@ -31,7 +40,12 @@ impl<T: TensorLike> Elementwise<T> for Sqrt {
     }
 
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.y().recip() * 0.5)
+        c.mul_or_zero(p.y().recip().unary(&ByPartial(Scale(0.5))))
+    }
+
+    #[inline]
+    fn plain(&self, _: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
+        c.mul_or_zero(&p.plain_y().recip().ok()?.scale(0.5).ok()?).ok()
     }
 }
 
@@ -46,7 +60,12 @@ impl<T: TensorLike> Elementwise<T> for Rsqrt {
     }
 
     fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.y().powi(3) * -0.5)
+        c.mul_or_zero(p.y().unary(&ByPartial(Powi(3))).unary(&ByPartial(Scale(-0.5))))
+    }
+
+    #[inline]
+    fn plain(&self, _: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
+        c.mul_or_zero(&p.plain_y().powi(3).ok()?.scale(-0.5).ok()?).ok()
     }
 }
 
@@ -88,6 +107,16 @@ impl<T: TensorLike> Elementwise<T> for Powi {
             0 => c.zeros_like(),
             i32::MIN => c.mul_or_zero(p.y() / p.x(0) * f64::from(i32::MIN)),
             n => c.mul_or_zero(p.x(0).powi(n - 1) * f64::from(n)),
+        }
+    }
+
+    fn plain(&self, _: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
+        match self.0 {
+            0 | i32::MIN => None,
+            n => {
+                let power = p.plain_x(0)?.powi(n - 1).ok()?;
+                c.mul_or_zero(&power.scale(f64::from(n)).ok()?).ok()
+            }
         }
     }
 
