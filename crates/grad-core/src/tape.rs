@@ -302,6 +302,28 @@ impl<T: TensorLike> Tape<T> {
         }
     }
 
+    /// Applies an operation with parameters to one argument. It is none that [`Op::run`] runs.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn record_shared<'t>(
+        &'t self,
+        op: impl Op<T> + 'static,
+        x: Var<'t, T>,
+    ) -> Var<'t, T> {
+        let location = self.inherited.get().unwrap_or(Location::caller());
+        let evaluated =
+            self.refuse(&op, &[x], location).and_then(|()| self.evaluate(&op, [x], location));
+        match evaluated {
+            Ok((value, tracked)) => {
+                let op = Rc::new(op);
+                self.push(location, |arena| {
+                    arena.push_shared(op, &[x.id], value, location, tracked);
+                })
+            }
+            Err(void) => void,
+        }
+    }
+
     fn evaluate_slice<'t>(
         &'t self,
         op: &dyn Op<T>,

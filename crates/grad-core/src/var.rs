@@ -176,8 +176,9 @@ impl<'t, T: TensorLike> Var<'t, T> {
 
     /// Applies an operation with parameters to this handle.
     #[track_caller]
+    #[inline]
     pub(crate) fn with(self, op: impl Op<T> + 'static) -> Self {
-        self.tape.apply(op, &[self])
+        self.tape.record_shared(op, self)
     }
 
     /// Void, for parameters that `check` finds wrong before there is an operation.

@@ -265,7 +265,7 @@ const VISITS: &str = "a structure's `map` visited more leaves than the time befo
 
 /// The leaves of a structure in order.
 pub(super) fn leaves<P: Params<Leaf: Clone>>(params: &P) -> Vec<P::Leaf> {
-    let mut leaves = Vec::new();
+    let mut leaves = Vec::with_capacity(4);
     params.map(&mut |leaf| leaves.push(leaf.clone()));
     leaves
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use crate::error::{Error, ErrorKind};
 use crate::pullback::error_here;
 use crate::pushforward::Count;
@@ -18,7 +20,7 @@ pub(super) struct Recording<P: Params<Leaf: Leaf>> {
     /// The leaves as they came, and their form.
     form: P,
     home: <P::Leaf as Leaf>::Home,
-    x: Vec<NodeId>,
+    x: SmallVec<[NodeId; 4]>,
     y: NodeId,
 }
 
@@ -37,7 +39,7 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
     {
         let leaves = leaves(&x);
         let home = P::Leaf::home(op, &leaves)?;
-        let mut ids = Vec::with_capacity(leaves.len());
+        let mut ids = SmallVec::with_capacity(leaves.len());
         for leaf in &leaves {
             let x = leaf.enter(&home);
             x.ok()?;
@@ -57,7 +59,7 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         Var { tape: &self.home, id: self.y }
     }
 
-    pub(super) fn x(&self) -> Vec<Handle<'_, P>> {
+    pub(super) fn x(&self) -> SmallVec<[Handle<'_, P>; 4]> {
         self.x.iter().map(|&id| Var { tape: &*self.home, id }).collect()
     }
 
@@ -119,7 +121,7 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         let shape = Shape::from([&y_shape[..], &x_shape[..]].concat());
         if n == 1 {
             let y_dot = self.push_along(y, x, x.ones_like(), Count::One)?;
-            return self.leave(y_dot.reshape(shape));
+            return self.leave(if shape == y_shape { y_dot } else { y_dot.reshape(shape) });
         }
         // So many at once that a batch of any value is not much larger than a batch of 16.
         let at_once = (BATCH_ELEMENTS / m.max(n).max(1)).max(16);
