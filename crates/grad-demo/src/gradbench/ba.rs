@@ -17,6 +17,8 @@
 //! a sweep from the second errors the others. Two sweeps make the Jacobian, however many rows it
 //! has.
 
+use std::ops::Range;
+
 use anyhow::ensure;
 use grad_core::{Tape, TensorLike, Var};
 use serde::Deserialize;
@@ -44,6 +46,9 @@ const POINT: usize = 3;
 /// What an error depends on: a camera, a point and a weight.
 const INPUTS: usize = CAMERA + POINT + 1;
 
+/// So many observations at once, since their columns stay in the cache.
+const BLOCK: usize = 2048;
+
 /// As many elements of a list are shown, and the last.
 const SHOWN: usize = 30;
 
@@ -60,28 +65,20 @@ impl Problem for Ba {
         let mut tape = Tape::new();
         match function {
             "objective" => {
-                let errors = runs.time(|| {
-                    tape.clear();
-                    let [x, y, w] = errors(scene.observe(&tape)?, scene.features(&tape));
-                    anyhow::Ok([x.value()?, y.value()?, w.value()?])
-                })?;
-                let [x, y, w] = errors.map(|error| output::number(&error.index_select(0, &[0])?));
-                let p = self.p;
+                let errors = runs.time(|| scene.objective(&mut tape))?;
+                let first = input::vector(model, &errors.map(|errors| errors[0]))?;
+                let (first, p) = (output::list(&first)?, self.p);
                 Ok(json!({
-                    "reproj_error": { "elements": [x?, y?], "repeated": p },
-                    "w_err": { "element": w?, "repeated": p },
+                    "reproj_error": { "elements": [first[0], first[1]], "repeated": p },
+                    "w_err": { "element": first[2], "repeated": p },
                 }))
             }
             "jacobian" => {
-                let jacobian = runs.time(|| {
-                    tape.clear();
-                    scene.jacobian(&tape)
-                })?;
-                Ok(json!({
-                    "rows": shown(&jacobian.rows),
-                    "cols": shown(&jacobian.cols),
-                    "vals": shown(&jacobian.vals),
-                }))
+                let mut jacobian = Csr::default();
+                runs.time(|| scene.jacobian(&mut tape, &mut jacobian))?;
+                let Csr { rows, cols, vals } = jacobian;
+                let vals = output::list(&input::vector(model, &shown(&vals))?)?;
+                Ok(json!({ "rows": shown(&rows), "cols": shown(&cols), "vals": vals }))
             }
             _ => Err(unknown::<Self>(function)),
         }
@@ -94,10 +91,19 @@ struct Scene<T> {
     points: [T; POINT],
     weights: T,
     features: [T; 2],
-    sizes: [usize; 3],
+    n: usize,
+    m: usize,
+    p: usize,
+}
+
+/// What is recorded of some observations: columns with an element each.
+struct Recorded<'t, T: TensorLike> {
+    inputs: [Var<'t, T>; INPUTS],
+    errors: [Var<'t, T>; 3],
 }
 
 /// A sparse matrix by rows: row i has the places `rows[i]..rows[i + 1]` of `cols` and `vals`.
+#[derive(Default)]
 struct Csr {
     rows: Vec<usize>,
     cols: Vec<usize>,
@@ -107,7 +113,7 @@ struct Csr {
 impl<T: TensorLike> Scene<T> {
     fn new(&Ba { n, m, p, cam, x, w, feat }: &Ba, model: &T) -> anyhow::Result<Self> {
         ensure!(n > 0 && m > 0, "there are {n} cameras and {m} points, and one is needed of each");
-        ensure!(3 * p >= SHOWN, "{p} observations have fewer rows than the {SHOWN} to show");
+        ensure!(p >= SHOWN / 3, "{p} observations have fewer rows than the {SHOWN} to show");
         input::ensure_fits("a Jacobian", &[p, 2 * INPUTS + 1])?;
         input::ensure_fits("a list of cameras", &[n, CAMERA])?;
         input::ensure_fits("a list of points", &[m, POINT])?;
@@ -117,57 +123,86 @@ impl<T: TensorLike> Scene<T> {
             points: each(x, |x| column(x, m))?,
             weights: column(w, p)?,
             features: each(feat, |x| column(x, p))?,
-            sizes: [n, m, p],
+            n,
+            m,
+            p,
         })
     }
 
-    /// What the errors of the observations depend on, a column each: gathered, so that each
-    /// observation has its own.
-    fn observe<'t>(&self, tape: &'t Tape<T>) -> anyhow::Result<[Var<'t, T>; INPUTS]> {
-        let [n, m, p] = self.sizes;
-        let camera_of: Vec<usize> = (0..p).map(|o| o % n).collect();
-        let point_of: Vec<usize> = (0..p).map(|o| o % m).collect();
-        let mut columns = Vec::with_capacity(INPUTS);
-        for column in &self.cameras {
-            columns.push(tape.var(column.index_select(0, &camera_of)?));
+    /// The errors of all observations: two of the projection each, and that of the weight.
+    fn objective(&self, tape: &mut Tape<T>) -> anyhow::Result<[Vec<f64>; 3]> {
+        let mut all = [(); 3].map(|()| Vec::with_capacity(self.p));
+        for block in self.blocks() {
+            tape.clear();
+            let errors = self.record(tape, block)?.errors;
+            for (all, errors) in all.iter_mut().zip(errors) {
+                all.extend(errors.to_host()?);
+            }
         }
-        for column in &self.points {
-            columns.push(tape.var(column.index_select(0, &point_of)?));
-        }
-        columns.push(tape.var(self.weights.clone()));
-        Ok(columns.try_into().expect("a camera, a point and a weight"))
+        Ok(all)
     }
 
-    fn features<'t>(&self, tape: &'t Tape<T>) -> [Var<'t, T>; 2] {
-        self.features.each_ref().map(|feature| tape.constant(feature.clone()))
-    }
-
-    fn jacobian(&self, tape: &Tape<T>) -> anyhow::Result<Csr> {
-        let [n, m, p] = self.sizes;
-        let inputs = self.observe(tape)?;
-        let [x, y, w] = errors(inputs, self.features(tape));
-        let ones = self.weights.full(&[p], 1.0)?;
-        let dx = each(tape.backward_with(x, ones.clone(), inputs)?, |dx| dx.to_host())?;
-        let dy = each(tape.backward_with(y, ones.clone(), inputs)?, |dy| dy.to_host())?;
-        let dw = tape.backward_with(w, ones, inputs[INPUTS - 1])?.to_host()?;
-
-        let mut cols = Vec::with_capacity(p * (2 * INPUTS + 1));
-        let mut vals = Vec::with_capacity(p * (2 * INPUTS + 1));
+    /// Their Jacobian: first the rows of the projections, two for each, and then of the weights.
+    fn jacobian(&self, tape: &mut Tape<T>, jacobian: &mut Csr) -> anyhow::Result<()> {
+        let &Scene { n, m, p, .. } = self;
+        let Csr { rows, cols, vals } = jacobian;
+        rows.clear();
+        cols.clear();
+        vals.clear();
+        rows.extend((0..2 * p).map(|row| row * INPUTS));
+        rows.extend((0..=p).map(|row| 2 * p * INPUTS + row));
         let first_weight = CAMERA * n + POINT * m;
-        for o in 0..p {
-            let (camera, point) = (CAMERA * (o % n), CAMERA * n + POINT * (o % m));
-            for derivatives in [&dx, &dy] {
-                cols.extend(camera..camera + CAMERA);
-                cols.extend(point..point + POINT);
-                cols.push(first_weight + o);
-                vals.extend(derivatives.each_ref().map(|column| column[o]));
+        let mut of_weights = Vec::with_capacity(p);
+        for block in self.blocks() {
+            tape.clear();
+            let Recorded { inputs, errors: [x, y, w] } = self.record(tape, block.clone())?;
+            let ones = self.weights.full(&[block.len()], 1.0)?;
+            let dx = each(tape.backward_with(x, ones.clone(), inputs)?, |dx| dx.to_host())?;
+            let dy = each(tape.backward_with(y, ones.clone(), inputs)?, |dy| dy.to_host())?;
+            of_weights.extend(tape.backward_with(w, ones, inputs[INPUTS - 1])?.to_host()?);
+            for (row, o) in block.enumerate() {
+                let (camera, point) = (CAMERA * (o % n), CAMERA * n + POINT * (o % m));
+                for derivatives in [&dx, &dy] {
+                    cols.extend(camera..camera + CAMERA);
+                    cols.extend(point..point + POINT);
+                    cols.push(first_weight + o);
+                    vals.extend(derivatives.each_ref().map(|column| column[row]));
+                }
             }
         }
         cols.extend(first_weight..first_weight + p);
-        vals.extend(dw);
-        let of_errors = (0..2 * p).map(|row| row * INPUTS);
-        let of_weights = (0..=p).map(|row| 2 * p * INPUTS + row);
-        Ok(Csr { rows: of_errors.chain(of_weights).collect(), cols, vals })
+        vals.extend(of_weights);
+        Ok(())
+    }
+
+    /// The observations in blocks whose columns stay in the cache.
+    fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
+        let p = self.p;
+        (0..p).step_by(BLOCK).map(move |first| first..p.min(first + BLOCK))
+    }
+
+    /// The errors of a block of observations. What they depend on is gathered first, so that each
+    /// observation has its own.
+    fn record<'t>(
+        &self,
+        tape: &'t Tape<T>,
+        block: Range<usize>,
+    ) -> anyhow::Result<Recorded<'t, T>> {
+        let cameras: Vec<usize> = block.clone().map(|o| o % self.n).collect();
+        let points: Vec<usize> = block.clone().map(|o| o % self.m).collect();
+        let own: Vec<usize> = block.collect();
+        let mut inputs = Vec::with_capacity(INPUTS);
+        for column in &self.cameras {
+            inputs.push(tape.var(column.index_select(0, &cameras)?));
+        }
+        for column in &self.points {
+            inputs.push(tape.var(column.index_select(0, &points)?));
+        }
+        inputs.push(tape.var(self.weights.index_select(0, &own)?));
+        let inputs = inputs.try_into().expect("a camera, a point and a weight");
+        let features = each(self.features.each_ref(), |column| column.index_select(0, &own))?;
+        let errors = errors(inputs, features.map(|feature| tape.constant(feature)));
+        Ok(Recorded { inputs, errors })
     }
 }
 
@@ -205,8 +240,8 @@ fn rotate<'t, T: TensorLike>(
 }
 
 /// The beginning of a list, and its end.
-fn shown<X: Clone + Into<Value>>(list: &[X]) -> Value {
-    list[..SHOWN].iter().chain(list.last()).cloned().collect()
+fn shown<X: Copy>(list: &[X]) -> Vec<X> {
+    list[..SHOWN].iter().chain(list.last()).copied().collect()
 }
 
 /// `f` of each, or the first error.
@@ -216,4 +251,98 @@ fn each<X, Y, E, const N: usize>(
 ) -> Result<[Y; N], E> {
     let all = x.into_iter().map(f).collect::<Result<Vec<Y>, E>>()?;
     Ok(all.try_into().ok().expect("there is one for each"))
+}
+
+#[cfg(test)]
+mod tests {
+    use grad_ndarray::NdTensor;
+
+    use super::*;
+
+    const PLAIN: Ba = Ba {
+        n: 2,
+        m: 3,
+        p: 10,
+        // No rotation, at the origin, focal length 1.
+        cam: [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0],
+        x: [1.0, 2.0, 4.0],
+        w: 1.0,
+        feat: [0.0, 0.0],
+    };
+
+    fn scene(ba: &Ba) -> Scene<NdTensor<f64>> {
+        Scene::new(ba, &NdTensor::from(0.0)).expect("sizes fit")
+    }
+
+    fn jacobian(scene: &Scene<NdTensor<f64>>) -> Csr {
+        let mut jacobian = Csr::default();
+        scene.jacobian(&mut Tape::new(), &mut jacobian).expect("no error");
+        jacobian
+    }
+
+    #[test]
+    fn a_row_is_what_one_derives_by_hand() {
+        // P = X = (1, 2, 4) and R = P + r × P, so that ∂R₀/∂r = (0, 4, −2) and ∂R₂/∂r = (2, −1, 0);
+        // e₀ = R₀ / R₂ = 1/4, so that ∂e₀/∂r = (0, 4, −2) / 4 − (2, −1, 0) / 16. ρ = 1/16 + 1/4.
+        let by_hand = [
+            [-0.125, 1.0625, -0.5].as_slice(),
+            &[-0.25, 0.0, 0.0625], // C
+            &[0.25],               // f
+            &[1.0, 0.0],           // u
+            &[0.25 * 0.3125, 0.25 * 0.3125 * 0.3125], // k
+            &[0.25, 0.0, -0.0625], // X
+            &[0.25],               // w
+        ]
+        .concat();
+        let jacobian = jacobian(&scene(&PLAIN));
+        assert_eq!(jacobian.vals[..INPUTS], by_hand);
+        // 1 − w²
+        assert_eq!(jacobian.vals[2 * 10 * INPUTS..], [-2.0; 10]);
+    }
+
+    #[test]
+    fn every_observation_has_the_derivatives_of_its_own_camera() {
+        let mut scene = scene(&Ba { p: 2 * BLOCK + 7, ..PLAIN });
+        // The second camera has the focal length 3.
+        scene.cameras[6] = scene.weights.from_host(&[2], &[1.0, 3.0]).expect("two numbers");
+        let Csr { rows, cols, vals } = jacobian(&scene);
+        assert_eq!(rows.len(), 3 * scene.p + 1);
+        assert_eq!((rows.last(), cols.len()), (Some(&vals.len()), vals.len()));
+        for o in 0..scene.p {
+            for row in [2 * o, 2 * o + 1] {
+                let at = rows[row]..rows[row + 1];
+                // With respect to X₀ and X₁, it is f / 4 in its own row.
+                let focal = if o % 2 == 0 { 1.0 } else { 3.0 };
+                assert_eq!(vals[at.clone()][11 + row % 2], focal / 4.0, "observation {o}");
+                let cols = &cols[at];
+                assert_eq!(cols[0], 11 * (o % 2));
+                assert_eq!(cols[11], 2 * 11 + 3 * (o % 3));
+                assert_eq!(cols[14], 2 * 11 + 3 * 3 + o);
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_that_make_no_sense_are_refused() {
+        let refused = |ba: Ba| match Scene::new(&ba, &NdTensor::from(0.0)) {
+            Ok(_) => panic!("it fits"),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(
+            refused(Ba { n: 0, ..PLAIN }),
+            "there are 0 cameras and 3 points, and one is needed of each"
+        );
+        assert_eq!(
+            refused(Ba { p: 9, ..PLAIN }),
+            "9 observations have fewer rows than the 30 to show"
+        );
+        assert_eq!(
+            refused(Ba { p: 1 << 40, ..PLAIN }),
+            "a Jacobian of sizes [1099511627776, 31] has more than 134217728 elements"
+        );
+        assert_eq!(
+            refused(Ba { m: usize::MAX, ..PLAIN }),
+            format!("a list of points of sizes [{}, 3] has more than 134217728 elements", usize::MAX)
+        );
+    }
 }

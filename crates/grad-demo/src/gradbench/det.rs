@@ -103,3 +103,52 @@ fn at_once<'t, T: TensorLike>(rows: &[Var<'t, T>], ell: usize, columns: &[usize]
         rows.flat_map(|row| columns.iter().map(|&column| row[column])).collect();
     transform::checkpoint(|_, minor: Vec<Var<'_, T>>| det(&minor, RECORDED_ROWS), minor)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn compute(function: &str, a: &[f64], ell: usize) -> Result<Value, String> {
+        let det = Det { a: a.to_vec(), ell };
+        det.evaluate(function, &0.0, &mut Runs::default()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_gradient_is_made_of_cofactors() {
+        // By hand, of [1 2 3; 4 5 6; 7 8 10]: 1 (50 − 48) − 2 (40 − 42) + 3 (32 − 35).
+        let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0];
+        assert_eq!(compute("primal", &a, 3), Ok(json!(-3.0)));
+        let cofactors = json!([2.0, 2.0, -3.0, 4.0, -11.0, 6.0, -3.0, 6.0, -3.0]);
+        assert_eq!(compute("gradient", &a, 3), Ok(cofactors));
+    }
+
+    #[test]
+    fn a_number_is_its_own_determinant() {
+        assert_eq!(compute("primal", &[5.0], 1), Ok(json!(5.0)));
+        assert_eq!(compute("gradient", &[5.0], 1), Ok(json!([1.0])));
+    }
+
+    #[test]
+    fn minors_that_are_computed_twice_have_the_same_derivatives() {
+        // I + u vᵀ with u = (1, 2, …, 9) and v of ones has the determinant 1 + v · u = 46 and, as
+        // its inverse is I − u vᵀ / 46, the derivative 46 I − v uᵀ. All in whole numbers.
+        let ell = RECORDED_ROWS + 1;
+        let unit = |i: usize, j: usize| if i == j { 1.0 } else { 0.0 };
+        let places = || (0..ell * ell).map(|k| (k / ell, k % ell));
+        let a: Vec<f64> = places().map(|(i, j)| unit(i, j) + (i + 1) as f64).collect();
+        let gradient: Vec<f64> = places().map(|(i, j)| 46.0 * unit(i, j) - (j + 1) as f64).collect();
+        assert_eq!(compute("primal", &a, ell), Ok(json!(46.0)));
+        assert_eq!(compute("gradient", &a, ell), Ok(json!(gradient)));
+    }
+
+    #[test]
+    fn what_is_no_matrix_is_refused() {
+        let refused = |a: &[f64], ell| compute("primal", a, ell).expect_err("no matrix");
+        assert_eq!(refused(&[1.0, 2.0, 3.0], 2), "A has 3 elements, not 2 times 2");
+        assert_eq!(refused(&[], 0), "ell is 0, not between 1 and 13");
+        assert_eq!(refused(&[], usize::MAX), format!("ell is {}, not between 1 and 13", usize::MAX));
+        assert_eq!(compute("f", &[1.0], 1), Err("module det has no function 'f'".to_string()));
+    }
+}

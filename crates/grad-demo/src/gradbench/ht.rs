@@ -345,3 +345,160 @@ impl Model {
         Ok([self.vertices(&a)?, self.vertices(&b)?, self.vertices(&c)?])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::f64::consts::FRAC_PI_2;
+
+    use grad_ndarray::NdTensor;
+    use serde_json::json;
+
+    use super::*;
+
+    /// 21 bones at the origin, all but the first on the first, and one vertex on bone 2.
+    fn hand(theta: [f64; THETA]) -> Ht {
+        let unit: [[f64; 4]; 4] =
+            std::array::from_fn(|i| std::array::from_fn(|j| if i == j { 1.0 } else { 0.0 }));
+        let model = Model {
+            parents: (0..LEAST_BONES).map(|bone| if bone == 0 { -1 } else { 0 }).collect(),
+            base_relatives: vec![unit; LEAST_BONES],
+            inverse_base_absolutes: vec![unit; LEAST_BONES],
+            base_positions: vec![[0.5, 1.0, 0.25, 1.0]],
+            weights: vec![(0..LEAST_BONES).map(|bone| f64::from(u8::from(bone == 2))).collect()],
+            triangles: vec![[0, 0, 0]],
+            is_mirrored: false,
+        };
+        let data = Data { model, correspondences: vec![0], points: vec![[0.0, 0.0, 0.0]] };
+        Ht { theta: theta.to_vec(), us: vec![], data }
+    }
+
+    fn compute(ht: &Ht, function: &str) -> Result<Value, String> {
+        let model = NdTensor::from(0.0);
+        ht.evaluate(function, &model, &mut Runs::default()).map_err(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn assert_close(found: &Value, expected: &[f64]) {
+        let found: Vec<f64> = found
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|x| x.as_f64().expect("a number"))
+            .collect();
+        assert_eq!(found.len(), expected.len());
+        for (a, b) in found.iter().zip(expected) {
+            assert!((a - b).abs() < 1e-15, "{found:?} is not {expected:?}");
+        }
+    }
+
+    #[test]
+    fn fingers_have_three_bends_and_a_spread() {
+        let (bends, spreads) = joints(22);
+        let turning = |angles: Vec<usize>| -> Vec<(usize, usize)> {
+            angles.into_iter().enumerate().filter(|&(_, angle)| angle < THETA).collect()
+        };
+        // As GradBench counts: bend and spread of the first joint, then the bends of two more.
+        let expected = [
+            [(2, 6), (3, 8), (4, 9)],
+            [(6, 10), (7, 12), (8, 13)],
+            [(10, 14), (11, 16), (12, 17)],
+            [(14, 18), (15, 20), (16, 21)],
+            [(18, 22), (19, 24), (20, 25)],
+        ];
+        assert_eq!(turning(bends), expected.concat());
+        assert_eq!(turning(spreads), [(2, 7), (6, 11), (10, 15), (14, 19), (18, 23)]);
+    }
+
+    #[test]
+    fn a_joint_bends_about_x_and_spreads_about_z() {
+        // The vertex is at (½, 1, ¼), the point at 0; a quarter turn about x takes y to z, one about
+        // z takes x to y.
+        let mut theta = [0.0; THETA];
+        theta[6] = FRAC_PI_2;
+        let bent = compute(&hand(theta), "objective").expect("no error");
+        assert_close(&bent, &[-0.5, 0.25, -1.0]);
+        (theta[6], theta[7]) = (0.0, FRAC_PI_2);
+        let spread = compute(&hand(theta), "objective").expect("no error");
+        assert_close(&spread, &[1.0, -0.5, -0.25]);
+    }
+
+    #[test]
+    fn the_hand_turns_and_moves() {
+        let mut theta = [0.0; THETA];
+        (theta[2], theta[3]) = (FRAC_PI_2, 8.0);
+        let turned = compute(&hand(theta), "objective").expect("no error");
+        assert_close(&turned, &[1.0 - 8.0, -0.5, -0.25]);
+        // Mirrored first, to (−½, 1, ¼), then turned.
+        let mut ht = hand(theta);
+        ht.data.model.is_mirrored = true;
+        assert_close(&compute(&ht, "objective").expect("no error"), &[1.0 - 8.0, 0.5, -0.25]);
+    }
+
+    #[test]
+    fn a_hand_that_hardly_turns_has_no_derivative_in_its_rotation() {
+        let mut theta = [0.0; THETA];
+        theta[0] = 0.9e-4;
+        let jacobian = compute(&hand(theta), "jacobian").expect("no error");
+        let rows = jacobian.as_array().expect("rows");
+        assert_eq!((rows.len(), rows[0].as_array().map(Vec::len)), (3, Some(THETA)));
+        // Rotation, translation, and of a bend: about x, (0, 1, ¼) to (0, −¼, 1).
+        for (axis, bend) in [0.0, 0.25, -1.0].into_iter().enumerate() {
+            let mut expected = [0.0; 7];
+            expected[3 + axis] = -1.0;
+            expected[6] = bend;
+            assert_close(&json!(rows[axis].as_array().expect("a row")[..7]), &expected);
+        }
+    }
+
+    #[test]
+    fn points_on_triangles_come_with_two_columns_more() {
+        let mut ht = hand([0.0; THETA]);
+        ht.data.model.base_positions = vec![[0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0]];
+        ht.data.model.weights = vec![ht.data.model.weights[0].clone(); 3];
+        ht.data.model.triangles = vec![[1, 2, 0]];
+        ht.us = vec![[0.25, 0.5]];
+        // ¼ (1, 0, 0) + ½ (0, 1, 0), so that ∂/∂u₀ = (1, 0, 0) and ∂/∂u₁ = (0, 1, 0), negated.
+        assert_close(&compute(&ht, "objective").expect("no error"), &[-0.25, -0.5, 0.0]);
+        let jacobian = compute(&ht, "jacobian").expect("no error");
+        for (axis, expected) in [[-1.0, 0.0], [0.0, -1.0], [0.0, 0.0]].iter().enumerate() {
+            let row = jacobian[axis].as_array().expect("a row");
+            assert_eq!(row.len(), 2 + THETA);
+            assert_close(&json!(row[..2]), expected);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said() {
+        let refused = |change: fn(&mut Ht)| {
+            let mut ht = hand([0.0; THETA]);
+            change(&mut ht);
+            compute(&ht, "objective").expect_err("it does not fit")
+        };
+        assert_eq!(refused(|ht| ht.theta.truncate(3)), "theta has 3 elements, not 26");
+        assert_eq!(
+            refused(|ht| ht.data.model.parents.truncate(20)),
+            "a hand has 21 bones or more, not 20"
+        );
+        assert_eq!(
+            refused(|ht| ht.data.model.parents[3] = 3),
+            "the parent of bone 3 is 3, neither -1 nor a bone before it"
+        );
+        assert_eq!(
+            refused(|ht| ht.data.correspondences = vec![1]),
+            "there is no vertex 1, but 1 from 0 on"
+        );
+        assert_eq!(refused(|ht| ht.us = vec![[0.0; 2]; 2]), "us has 2 elements, neither 0 nor 1");
+        assert_eq!(
+            refused(|ht| {
+                ht.us = vec![[0.0; 2]];
+                ht.data.correspondences = vec![7];
+            }),
+            "there is no triangle 7, but 1 from 0 on"
+        );
+        assert_eq!(
+            refused(|ht| ht.data.model.base_relatives.truncate(1)),
+            "base_relatives has 1 elements, not 21"
+        );
+        assert_eq!(refused(|ht| ht.data.model.weights[0].truncate(1)), "row 0 of weights has 1 elements, not 21");
+    }
+}

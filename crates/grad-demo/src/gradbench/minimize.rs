@@ -167,3 +167,70 @@ fn each<X, Y, const N: usize>(
     let all = x.into_iter().map(f).collect::<Result<Vec<Y>, Error>>()?;
     Ok(all.try_into().ok().expect("there is one for each"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODES: [Mode; 2] = [Mode::Forward, Mode::Reverse];
+
+    /// The error, without the line.
+    fn refused(mode: Mode, f: impl for<'s> Fn([Var<'s, f64>; 1]) -> Var<'s, f64>) -> String {
+        let error = argmin(mode, f, [1.0]).expect_err("no minimum").to_string();
+        error.split(", at ").next().unwrap_or_default().to_string()
+    }
+
+    #[test]
+    fn two_letters_name_the_modes() {
+        assert_eq!(Mode::of("fr"), Some((Mode::Forward, Mode::Reverse)));
+        assert_eq!(Mode::of("rf"), Some((Mode::Reverse, Mode::Forward)));
+        for name in ["", "f", "fg", "rrr"] {
+            assert_eq!(Mode::of(name), None);
+        }
+    }
+
+    #[test]
+    fn a_gradient_is_the_same_in_both_modes() {
+        for mode in MODES {
+            // (x y², [y², 2 x y]) at (3, 5).
+            let (y, gradient) = mode.at(|[x, y]| x * y * y, [3.0, 5.0]).expect("no error");
+            assert_eq!((y, gradient.get().expect("no error")), (75.0, [25.0, 30.0]));
+        }
+    }
+
+    #[test]
+    fn a_minimum_is_found_as_far_as_steps_are_long() {
+        for mode in MODES {
+            // A gradient of 10⁻⁵ is half as far from the minimum of (x − 3)² + (y + 1)²; a step of
+            // η times it as short as that is taken near it only, for η has grown to 0.1 by then.
+            let found = argmin(mode, |[x, y]| (x - 3.0).square() + (y + 1.0).square(), [0.0; 2]);
+            let [x, y] = found.expect("a minimum");
+            assert!((x - 3.0).hypot(y + 1.0) < 1e-4, "{x}, {y}");
+        }
+    }
+
+    #[test]
+    fn one_differentiates_through_a_search() {
+        for mode in MODES {
+            // The least x of (x − a)² is a, so a² has the derivative 2a.
+            let tape = Tape::new();
+            let a = tape.var(3.0);
+            let start = [tape.constant(0.0)];
+            let found = argmin_recorded(&tape, mode, |[x]| (x - a).square(), start);
+            let [x] = found.expect("a minimum");
+            let da = tape.backward(x.square(), a).expect("no error");
+            assert!((da - 6.0).abs() < 1e-3, "{da}");
+        }
+    }
+
+    #[test]
+    fn a_search_that_leads_nowhere_ends() {
+        for mode in MODES {
+            // 10 steps double the step, so −x has overflowed after 10⁴.
+            let error = refused(mode, |[x]| -x);
+            assert_eq!(error, "argmin: the value -inf or its gradient is not finite");
+            let error = refused(mode, |[x]| (x - 2.0).ln());
+            assert_eq!(error, "argmin: the value NaN or its gradient is not finite");
+        }
+    }
+}

@@ -52,7 +52,7 @@ impl Problem for Particle {
 fn miss<'t, T: TensorLike>(mode: Mode, w: Var<'t, T>) -> Result<Var<'t, T>, Error> {
     let tape = w.tape();
     let number = |x| w.new_constant([], &[x]);
-    let (charges, dt) = ([10.0 - w, number(0.0)], STEP);
+    let (charges, dt) = ([10.0 - w, number(0.0)], number(STEP));
     let mut x = [number(0.0), number(8.0)];
     let mut v = [number(0.75), number(0.0)];
     for _ in 0..MOST_STEPS {
@@ -77,4 +77,48 @@ fn potential<'t, T: TensorLike>(
     let dx2 = (x - 10.0).square();
     let [a, b] = heights.map(|height| (dx2 + (y - height).square()).rsqrt());
     a + b
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fall(function: &str, w: f64) -> Result<Value, String> {
+        let error = |error: anyhow::Error| error.to_string();
+        Particle { w }.evaluate(function, &0.0, &mut Runs::default()).map_err(error)
+    }
+
+    #[test]
+    fn a_charge_repels_in_both_modes() {
+        for mode in [Mode::Forward, Mode::Reverse] {
+            // From (0, 8), the charges at (10, 10) and (10, 0) are √104 and √164 away; the gradient
+            // of 1 / |d| is −d / |d|³.
+            let tape = grad_core::Tape::new();
+            let charges = [tape.constant(10.0), tape.constant(0.0)];
+            let x = [tape.constant(0.0), tape.constant(8.0)];
+            let (p, gradient) = mode.at(|x| potential(x, charges), x).expect("no error");
+            let [px, py] = gradient.get().expect("no error");
+            let (a, b) = (104.0_f64.powf(-1.5), 164.0_f64.powf(-1.5));
+            let expected = [104.0_f64.powf(-0.5) + 164.0_f64.powf(-0.5), 10.0 * (a + b), 2.0 * a - 8.0 * b];
+            for (found, expected) in [p, px, py].into_iter().zip(expected) {
+                let found = found.item().expect("a number");
+                assert!((found - expected).abs() < 1e-16, "{found} is not {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_particle_that_does_not_come_down_is_an_error() {
+        // The upper charge is a hundred times as far away as the lower one, which lifts it.
+        for function in ["ff", "rr"] {
+            let error = fall(function, -1000.0).expect_err("it rises");
+            let start = "particle: the particle has not landed after 10000 steps, at ";
+            assert!(error.starts_with(start), "{error}");
+        }
+    }
+
+    #[test]
+    fn functions_are_named_by_two_modes() {
+        assert_eq!(fall("f", 0.0), Err("module particle has no function 'f'".to_string()));
+    }
 }

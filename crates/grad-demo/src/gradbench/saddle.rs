@@ -59,3 +59,47 @@ fn highest<'t, T: TensorLike>(
 fn f<'t, T: TensorLike>([p0, p1]: [Var<'t, T>; 2], [q0, q1]: [Var<'t, T>; 2]) -> Var<'t, T> {
     (p0.square() + p1.square()) - (q0.square() + q1.square())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn find(function: &str, start: [f64; 2]) -> Result<Value, String> {
+        let error = |error: anyhow::Error| error.to_string();
+        Saddle { start }.evaluate(function, &0.0, &mut Runs::default()).map_err(error)
+    }
+
+    #[test]
+    fn a_search_from_the_saddle_stays_there() {
+        for function in ["ff", "fr", "rf", "rr"] {
+            assert_eq!(find(function, [0.0, 0.0]), Ok(json!([0.0, 0.0, 0.0, 0.0])), "{function}");
+        }
+    }
+
+    #[test]
+    fn the_largest_value_does_not_depend_on_where_the_search_starts() {
+        for mode in [Mode::Forward, Mode::Reverse] {
+            // The most of |p|² − |q|² over q is |p|², at q = 0; the gradient is 2p.
+            let f = |p: [Var<'_, f64>; 2]| p[0].tape().attempt(|| highest(mode, p, &[0.5, -0.25]));
+            let (y, gradient) = Mode::Reverse.at(f, [3.0, 4.0]).expect("no error");
+            let [a, b] = gradient.get().expect("no error");
+            assert!((y - 25.0).abs() < 1e-8, "{y}");
+            assert!((a - 6.0).abs() < 1e-12 && (b - 8.0).abs() < 1e-12, "{a}, {b}");
+        }
+    }
+
+    #[test]
+    fn what_overflows_is_an_error() {
+        let error = find("rf", [1e200, 1.0]).expect_err("the square is infinite");
+        assert!(error.starts_with("argmin: the value "), "{error}");
+    }
+
+    #[test]
+    fn a_start_has_two_numbers() {
+        let read = |text| serde_json::from_str::<Saddle>(text).is_ok();
+        assert!(read(r#"{"start": [1, 2]}"#));
+        assert!(!read(r#"{"start": [1]}"#) && !read(r#"{"start": [1, 2, 3]}"#));
+    }
+}
