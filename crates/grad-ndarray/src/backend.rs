@@ -5,6 +5,7 @@ use grad_linalg as linalg;
 
 use crate::element::Element;
 use crate::error::NdError;
+use crate::fold::{larger, smaller};
 use crate::math::{self, TRIG_LIMIT};
 use crate::tensor::{NdTensor, checked};
 
@@ -94,10 +95,10 @@ impl<A: Element> TensorLike for NdTensor<A> {
     }
     fn relu(&self) -> Result<A> { self.map("relu", |x| if x < A::ZERO { A::ZERO } else { x }) }
     fn maximum(&self, rhs: &Self) -> Result<A> {
-        self.zip("maximum", rhs, |x, y| if x < y || y.is_nan() { y } else { x })
+        self.zip("maximum", rhs, larger)
     }
     fn minimum(&self, rhs: &Self) -> Result<A> {
-        self.zip("minimum", rhs, |x, y| if y < x || y.is_nan() { y } else { x })
+        self.zip("minimum", rhs, smaller)
     }
     fn le(&self, rhs: &Self) -> Result<A> { self.zip("le", rhs, |x, y| A::mask(x <= y)) }
     fn ne(&self, rhs: &Self) -> Result<A> { self.zip("ne", rhs, |x, y| A::mask(x != y)) }

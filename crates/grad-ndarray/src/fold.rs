@@ -25,13 +25,16 @@ const COLUMNS: usize = 1024;
 /// The larger of two; NaN where either is.
 #[inline(always)]
 pub(crate) fn larger<A: Element>(x: A, y: A) -> A {
-    if y > x || y.is_nan() { y } else { x }
+    // Not one `if` with `||`, which would be a branch.
+    let larger = if y > x { y } else { x };
+    if y.is_nan() { y } else { larger }
 }
 
 /// The smaller of two; NaN where either is.
 #[inline(always)]
 pub(crate) fn smaller<A: Element>(x: A, y: A) -> A {
-    if y < x || y.is_nan() { y } else { x }
+    let smaller = if y < x { y } else { x };
+    if y.is_nan() { y } else { smaller }
 }
 
 /// Combines the row-major elements `data` of shape `sizes`, none of them 0, along `axes`.

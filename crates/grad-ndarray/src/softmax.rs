@@ -12,6 +12,9 @@ use crate::simd::Map;
 use crate::tensor::NdTensor;
 use crate::threads;
 
+/// So many elements stay in the cache.
+const BLOCK: usize = 4096;
+
 impl<A: Element> NdTensor<A> {
     /// `eˣ / Σ eˣ` along an axis; infinities share the sum of 1.
     pub(crate) fn softmaxed(&self, axis: usize) -> Result<Self, NdError> {
@@ -34,7 +37,8 @@ impl<A: Element> NdTensor<A> {
 
 /// Which of the two; both of x − max x, in place.
 trait Kind: Copy + Sync {
-    fn row<S: Simd, A: Element>(self, row: &mut [A]);
+    /// Of rows of `n`, that stay in the cache together.
+    fn rows<S: Simd, A: Element>(self, rows: &mut [A], n: usize, scratch: &mut Vec<A>);
 
     /// The same for several columns; `sums` are zeros.
     fn columns<S: Simd, A: Element>(self, rows: &mut [A], sums: &mut [f64]);
@@ -45,10 +49,12 @@ struct Softmax;
 
 impl Kind for Softmax {
     #[inline(always)]
-    fn row<S: Simd, A: Element>(self, row: &mut [A]) {
-        row.iter_mut().for_each(|x| *x = Exp.at::<S>(*x));
-        let sum = A::from_f64(sum(row, |x| x));
-        row.iter_mut().for_each(|x| *x /= sum);
+    fn rows<S: Simd, A: Element>(self, rows: &mut [A], n: usize, _: &mut Vec<A>) {
+        rows.iter_mut().for_each(|x| *x = Exp.at::<S>(*x));
+        for row in rows.chunks_exact_mut(n) {
+            let sum = A::from_f64(sum(row));
+            row.iter_mut().for_each(|x| *x /= sum);
+        }
     }
 
     #[inline(always)]
@@ -70,16 +76,14 @@ struct LogSoftmax;
 
 impl Kind for LogSoftmax {
     #[inline(always)]
-    fn row<S: Simd, A: Element>(self, row: &mut [A]) {
-        let ln = A::from_f64(
-            sum(
-                row,
-                #[inline(always)]
-                |x| Exp.at::<S>(x),
-            )
-            .ln(),
-        );
-        row.iter_mut().for_each(|x| *x -= ln);
+    fn rows<S: Simd, A: Element>(self, rows: &mut [A], n: usize, scratch: &mut Vec<A>) {
+        scratch.clear();
+        scratch.extend_from_slice(rows);
+        scratch.iter_mut().for_each(|x| *x = Exp.at::<S>(*x));
+        for (row, exp) in rows.chunks_exact_mut(n).zip(scratch.chunks_exact(n)) {
+            let ln = A::from_f64(sum(exp).ln());
+            row.iter_mut().for_each(|x| *x -= ln);
+        }
     }
 
     #[inline(always)]
@@ -109,10 +113,14 @@ impl<A: Element, K: Kind> WithSimd for Normalize<'_, A, K> {
     fn with_simd<S: Simd>(self, _: S) {
         let Normalize { kind, data, n, inner } = self;
         if inner == 1 {
-            for row in data.chunks_exact_mut(n) {
-                let max = fold_run(larger, row);
-                row.iter_mut().for_each(|x| *x = below(*x, max));
-                kind.row::<S, A>(row);
+            // Exponentials of many rows at once: one row may be shorter than a vector.
+            let mut scratch = Vec::new();
+            for rows in data.chunks_mut((BLOCK / n).max(1) * n) {
+                for row in rows.chunks_exact_mut(n) {
+                    let max = fold_run(larger, row);
+                    row.iter_mut().for_each(|x| *x = below(*x, max));
+                }
+                kind.rows::<S, A>(rows, n, &mut scratch);
             }
             return;
         }
@@ -134,14 +142,14 @@ fn below<A: Element>(x: A, max: A) -> A {
     if x == max { A::ZERO } else { x - max }
 }
 
-/// The sum of `f` of the elements, in lanes.
+/// The sum of the elements, in lanes.
 #[inline(always)]
-fn sum<A: Element>(row: &[A], f: impl Fn(A) -> A) -> f64 {
+fn sum<A: Element>(row: &[A]) -> f64 {
     let (chunks, rest) = row.as_chunks::<16>();
     let mut lanes = [0.0; 16];
     for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(sum, &x)| *sum += f(x).to_f64());
+        lanes.iter_mut().zip(chunk).for_each(|(sum, &x)| *sum += x.to_f64());
     }
-    let rest: f64 = rest.iter().map(|&x| f(x).to_f64()).sum();
+    let rest: f64 = rest.iter().map(|&x| x.to_f64()).sum();
     lanes.iter().sum::<f64>() + rest
 }
