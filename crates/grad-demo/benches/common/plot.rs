@@ -105,5 +105,7 @@ fn draw(path: &Path, title: &str, x: &str, y: &str, series: &Series<'_>) -> Resu
 pub(crate) fn decades(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
     let (least, most) =
         numbers.fold((f64::INFINITY, 1.0_f64), |(least, most), x| (least.min(x), most.max(x)));
-    (10_f64.powf(least.log10().floor()), 10_f64.powf(most.log10().floor() + 1.0))
+    let first = least.log10().floor();
+    // One decade at least, or there would be nothing to draw on.
+    (10_f64.powf(first), 10_f64.powf(most.log10().ceil().max(first + 1.0)))
 }

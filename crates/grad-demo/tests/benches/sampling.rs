@@ -127,5 +127,6 @@ fn every_case_of_several_sizes_has_a_picture() -> Result<()> {
 #[test]
 fn decades_go_around_the_numbers() {
     assert_eq!(decades([20.0, 300.0].into_iter()), (10.0, 1000.0));
-    assert_eq!(decades([10.0, 100.0].into_iter()), (10.0, 1000.0));
+    assert_eq!(decades([10.0, 100.0].into_iter()), (10.0, 100.0));
+    assert_eq!(decades([10.0].into_iter()), (10.0, 100.0));
 }
