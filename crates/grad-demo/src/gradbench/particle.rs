@@ -93,7 +93,7 @@ mod tests {
         for mode in [Mode::Forward, Mode::Reverse] {
             // From (0, 8), the charges at (10, 10) and (10, 0) are √104 and √164 away; the gradient
             // of 1 / |d| is −d / |d|³.
-            let tape = grad_core::Tape::new();
+            let tape = grad_core::Tape::<f64>::new();
             let charges = [tape.constant(10.0), tape.constant(0.0)];
             let x = [tape.constant(0.0), tape.constant(8.0)];
             let (p, gradient) = mode.at(|x| potential(x, charges), x).expect("no error");
