@@ -155,11 +155,11 @@ impl<'t, T: TensorLike> Var<'t, T> {
         }
         let mut first = vec![0; data.len() / n];
         // So many lanes lie beside each other; of no elements there are none.
-        let inner = if data.is_empty() { 1 } else { shape[axis + 1..].iter().product() };
-        let mut best = vec![0.0; inner];
-        for (block, first) in data.chunks_exact(n * inner).zip(first.chunks_exact_mut(inner)) {
-            best.copy_from_slice(&block[..inner]);
-            for (i, row) in block.chunks_exact(inner).enumerate() {
+        let width = if data.is_empty() { 1 } else { shape[axis + 1..].iter().product() };
+        let mut best = vec![0.0; width];
+        for (block, first) in data.chunks_exact(n * width).zip(first.chunks_exact_mut(width)) {
+            best.copy_from_slice(&block[..width]);
+            for (i, row) in block.chunks_exact(width).enumerate() {
                 for ((&x, best), first) in row.iter().zip(&mut best).zip(&mut *first) {
                     // Selected, not branched, so that lanes are compared several at once.
                     let is_before = before(x, *best);
