@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(graph.len(), 21);
         // No mark is left, so that the same is found again.
         let again = tape.plan(y.id(), Targets::These(&[x.id()]));
-        assert_eq!((again.found, again.len()), (graph.found, 21));
+        assert_eq!((&again.found, again.len()), (&graph.found, 21));
         // y = x¹¹ + x⁹ + x⁸ + … + 1, with x = 3.
         let powers = (1..=11).filter(|&n| n != 10);
         let expected: f64 = powers.map(|n| f64::from(n) * 3.0f64.powi(n - 1)).sum();
@@ -287,7 +287,7 @@ mod tests {
             for _ in 0..20 {
                 y = y * beside * x;
                 steps += 2;
-                (0..n_unrelated).for_each(|_| drop(beside * 3.0));
+                (0..n_unrelated).for_each(|_| _ = beside * 3.0);
             }
             // The walk gives up behind the 300 unrelated nodes, having met 20 ancestors at most.
             let graph = tape.plan(y.id(), Targets::These(&[x.id()]));
