@@ -24,7 +24,7 @@ use grad_core::{Tape, TensorLike, Var};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Problem, Runs, input, output, unknown};
+use super::{Problem, Runs, each, input, output, unknown};
 
 /// One camera, point, weight and feature, of which there are n, m, p and p. Observation o is of
 /// point o mod m by camera o mod n.
@@ -242,15 +242,6 @@ fn rotate<'t, T: TensorLike>(
 /// The beginning of a list, and its end.
 fn shown<X: Copy>(list: &[X]) -> Vec<X> {
     list[..SHOWN].iter().chain(list.last()).copied().collect()
-}
-
-/// `f` of each, or the first error.
-fn each<X, Y, E, const N: usize>(
-    x: [X; N],
-    f: impl Fn(X) -> Result<Y, E>,
-) -> Result<[Y; N], E> {
-    let all = x.into_iter().map(f).collect::<Result<Vec<Y>, E>>()?;
-    Ok(all.try_into().ok().expect("there is one for each"))
 }
 
 #[cfg(test)]

@@ -78,8 +78,8 @@ fn expand<'t, T: TensorLike>(
     columns: &mut Vec<usize>,
 ) -> Var<'t, T> {
     let (row, below) = rows.split_at(ell);
-    let mut sum = row[columns[0]];
-    for j in 0..columns.len() {
+    let n = columns.len();
+    let mut term = |j| {
         let column = columns.remove(j);
         let term = match columns.len() {
             0 => row[column],
@@ -87,13 +87,10 @@ fn expand<'t, T: TensorLike>(
             _ => row[column] * expand(below, ell, columns),
         };
         columns.insert(j, column);
-        sum = match j {
-            0 => term,
-            _ if j % 2 == 1 => sum - term,
-            _ => sum + term,
-        };
-    }
-    sum
+        term
+    };
+    let first = term(0);
+    (1..n).fold(first, |sum, j| if j % 2 == 1 { sum - term(j) } else { sum + term(j) })
 }
 
 /// [`expand`] as one operation.

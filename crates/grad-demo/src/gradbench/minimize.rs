@@ -4,6 +4,8 @@
 use grad_core::transform::{self, Bare, Call, Linearized, Params, Pullback};
 use grad_core::{Error, ErrorKind, Tape, TensorLike, Var};
 
+use super::each;
+
 /// Where the gradient is as short as this, or the next step, the search ends.
 const TOLERANCE: f64 = 1e-5;
 
@@ -157,15 +159,6 @@ fn stuck<T: TensorLike>(tape: &Tape<T>, message: String) -> Error {
 /// The Euclidean norm.
 fn norm<const N: usize>(x: [f64; N]) -> f64 {
     x.iter().map(|x| x * x).sum::<f64>().sqrt()
-}
-
-/// `f` of each, or the first error.
-fn each<X, Y, const N: usize>(
-    x: [X; N],
-    f: impl Fn(X) -> Result<Y, Error>,
-) -> Result<[Y; N], Error> {
-    let all = x.into_iter().map(f).collect::<Result<Vec<Y>, Error>>()?;
-    Ok(all.try_into().ok().expect("there is one for each"))
 }
 
 #[cfg(test)]

@@ -60,6 +60,12 @@ where
     f(tape.constant(x.clone())).value()
 }
 
+/// `f` of each, or the first error.
+fn each<X, Y, E, const N: usize>(x: [X; N], f: impl Fn(X) -> Result<Y, E>) -> Result<[Y; N], E> {
+    let all = x.into_iter().map(f).collect::<Result<Vec<Y>, E>>()?;
+    Ok(all.try_into().ok().expect("there is one for each"))
+}
+
 /// The answer to a function that a problem does not have.
 fn unknown<P: Problem>(function: &str) -> anyhow::Error {
     anyhow::anyhow!("module {} has no function '{function}'", P::NAME)
