@@ -153,7 +153,7 @@ where
 #[track_caller]
 fn stuck<T: TensorLike>(tape: &Tape<T>, message: String) -> Error {
     let void = tape.fail("argmin", ErrorKind::Parameter { message });
-    void.value().err().expect("a void handle has an error")
+    void.value().expect_err("a void handle has an error")
 }
 
 /// The Euclidean norm.
