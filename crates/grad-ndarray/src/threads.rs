@@ -5,7 +5,7 @@
 
 /// What a part must cost to be worth waking another thread for, which takes several microseconds:
 /// so many sums of elements, at a tenth of a nanosecond each.
-const LEAST: usize = 1 << 17;
+const LEAST: usize = 1 << 18;
 
 /// Calls `work` with parts of `out` and where they begin: with all of it, or on several threads with
 /// a number of `unit`s each. An element costs as much as `cost` sums.

@@ -27,8 +27,8 @@ fn check(name: &str, f: impl Fn() -> Result<Vec<f64>, NdError> + Sync) {
 
 fn check_kernels<A: Element>() {
     // Sizes that divide into no number of threads, and large enough for several.
-    let (x, row) = (numbers::<A>(&[509, 613]), numbers::<A>(&[613]));
-    let column = numbers::<A>(&[509, 1]);
+    let (x, row) = (numbers::<A>(&[1021, 613]), numbers::<A>(&[613]));
+    let column = numbers::<A>(&[1021, 1]);
     check("exp", || x.exp()?.to_host());
     check("sin", || x.sin()?.to_host());
     check("add a row", || x.add(&row)?.to_host());
@@ -36,7 +36,7 @@ fn check_kernels<A: Element>() {
     check("of permuted", || x.permute(&[1, 0])?.mul(&row.reshape(&[613, 1])?)?.to_host());
     check("select", || x.lt(&row)?.select(&column, &x)?.to_host());
     check("accumulate", || x.exp()?.accumulate(&x)?.to_host());
-    check("copy", || x.permute(&[1, 0])?.reshape(&[509, 613])?.to_host());
+    check("copy", || x.permute(&[1, 0])?.reshape(&[1021, 613])?.to_host());
     for axes in [&[0][..], &[1], &[0, 1]] {
         check("sum", || x.sum(axes)?.to_host());
         check("max", || x.max(axes)?.to_host());
