@@ -25,7 +25,9 @@ pub(crate) fn run(bench: &mut Bench) {
             bench.run(|| step("width", BATCH, &[width; 4]).size(width));
         }
         for depth in [1, 4, 16, 64, 256] {
-            bench.run(|| step("depth", 16, &vec![64; depth + 1]).size(depth));
+            // Rounding grows with the depth, and an input of `relu` near 0 may fall on either side.
+            let tolerance = if depth < 64 { 1e-4 } else { 1e-3 };
+            bench.run(|| step("depth", 16, &vec![64; depth + 1]).size(depth).tolerance(tolerance));
         }
     }
 }
