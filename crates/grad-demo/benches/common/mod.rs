@@ -22,6 +22,7 @@ pub(crate) mod case;
 pub(crate) mod plot;
 pub(crate) mod record;
 pub(crate) mod sample;
+pub(crate) mod vectorized;
 
 use std::fs;
 use std::path::PathBuf;

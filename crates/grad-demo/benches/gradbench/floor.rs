@@ -6,32 +6,12 @@
 
 #![allow(clippy::needless_range_loop, reason = "formulas have indices")]
 
-use pulp::{Arch, Simd, WithSimd};
-
-/// Runs `f`, which is an `#[inline(always)]` closure, with the best instructions there are.
-fn dispatch<R>(f: impl FnMut() -> R) -> R {
-    struct Run<F>(F);
-
-    impl<R, F: FnMut() -> R> WithSimd for Run<F> {
-        type Output = R;
-
-        // By `FnMut`: through `FnOnce` the compiler goes by way of a function that is not inlined,
-        // and compiled for the least of processors.
-        #[inline(always)]
-        fn with_simd<S: Simd>(mut self, _: S) -> R {
-            (self.0)()
-        }
-    }
-
-    Arch::new().dispatch(Run(f))
-}
-
 /// LogSumExp of some numbers.
 pub(crate) mod lse {
-    use super::dispatch;
+    use crate::common::vectorized::vectorized;
 
     pub(crate) fn primal(x: &[f64]) -> f64 {
-        dispatch(
+        vectorized(
             #[inline(always)]
             || {
                 let a = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -41,7 +21,7 @@ pub(crate) mod lse {
     }
 
     pub(crate) fn gradient(x: &[f64], gradient: &mut Vec<f64>) {
-        dispatch(
+        vectorized(
             #[inline(always)]
             || {
                 let a = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -56,7 +36,7 @@ pub(crate) mod lse {
 
 /// Least squares of the polynomial with coefficients x against the sign function at n points.
 pub(crate) mod llsq {
-    use super::dispatch;
+    use crate::common::vectorized::vectorized;
 
     /// The point i of n, and the sign there.
     #[inline(always)]
@@ -77,7 +57,7 @@ pub(crate) mod llsq {
     }
 
     pub(crate) fn primal(x: &[f64], n: usize) -> f64 {
-        dispatch(
+        vectorized(
             #[inline(always)]
             || {
                 let squares = (0..n).map(|i| {
@@ -92,7 +72,7 @@ pub(crate) mod llsq {
     pub(crate) fn gradient(x: &[f64], n: usize, gradient: &mut Vec<f64>) {
         gradient.clear();
         gradient.resize(x.len(), 0.0);
-        dispatch(
+        vectorized(
             #[inline(always)]
             || {
                 for i in 0..n {
@@ -110,7 +90,7 @@ pub(crate) mod llsq {
 
 /// The sum over n points of the squared distance to the nearest of k centroids, of d numbers each.
 pub(crate) mod kmeans {
-    use super::dispatch;
+    use crate::common::vectorized::vectorized;
 
     /// The nearest centroid and its squared distance.
     #[inline(always)]
@@ -126,7 +106,7 @@ pub(crate) mod kmeans {
     }
 
     pub(crate) fn cost(points: &[f64], centroids: &[f64], d: usize) -> f64 {
-        dispatch(
+        vectorized(
             #[inline(always)]
             || points.chunks_exact(d).map(|point| nearest(point, centroids).1).sum(),
         )
@@ -137,7 +117,7 @@ pub(crate) mod kmeans {
         ratio.clear();
         ratio.resize(centroids.len(), 0.0);
         let mut hessian = vec![0.0; centroids.len()];
-        dispatch(
+        vectorized(
             #[inline(always)]
             || {
                 for point in points.chunks_exact(d) {
@@ -157,7 +137,7 @@ pub(crate) mod kmeans {
 pub(crate) mod gmm {
     use std::f64::consts::{LN_2, PI};
 
-    use super::dispatch;
+    use crate::common::vectorized::vectorized;
 
     /// The matrices row by row, with the columns of the lower triangles in `l`.
     pub(crate) struct Mixture {
@@ -248,7 +228,7 @@ pub(crate) mod gmm {
             let (mut z, mut w) = (vec![0.0; k * d], vec![0.0; k * d]);
             let mut beta = vec![0.0; k];
             let n = self.x.len() / d;
-            dispatch(
+            vectorized(
                 #[inline(always)]
                 || {
                     let mut total = 0.0;
@@ -306,7 +286,7 @@ pub(crate) mod gmm {
 
 /// A diagonal LSTM of some layers of width b that reads a sequence.
 pub(crate) mod lstm {
-    use super::dispatch;
+    use crate::common::vectorized::vectorized;
 
     /// The matrices row by row.
     pub(crate) struct Network {
@@ -376,7 +356,7 @@ pub(crate) mod lstm {
             let mut state = self.state.clone();
             let mut v = vec![0.0; b];
             let mut unused = vec![Cell::default(); b];
-            dispatch(
+            vectorized(
                 #[inline(always)]
                 || {
                     let mut total = 0.0;
@@ -418,7 +398,7 @@ pub(crate) mod lstm {
             let mut outputs = vec![0.0; steps * b];
             let mut y = vec![0.0; b];
             let (mut v_bar, mut state_bar) = (vec![0.0; b], vec![0.0; self.state.len()]);
-            dispatch(
+            vectorized(
                 #[inline(always)]
                 || {
                     let mut total = 0.0;

@@ -4,26 +4,9 @@
 use faer::linalg::matmul::matmul;
 use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
-use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Runs a loop, compiled for the best instructions that the machine has. The loop and what it calls
-/// are `#[inline(always)]`.
-#[inline(always)]
-pub(crate) fn vectorized(run: impl FnMut()) {
-    struct Run<F>(F);
-
-    impl<F: FnMut()> WithSimd for Run<F> {
-        type Output = ();
-
-        #[inline(always)]
-        fn with_simd<S: Simd>(mut self, _: S) {
-            (self.0)();
-        }
-    }
-
-    Arch::new().dispatch(Run(run));
-}
+pub(crate) use crate::common::vectorized::vectorized;
 
 /// 1 / k!, the coefficients of the Taylor polynomial of `eˣ`.
 const TAYLOR: [f64; 13] = {
