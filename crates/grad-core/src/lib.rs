@@ -36,13 +36,13 @@
 //! | [`TensorLike`] | what the engine asks of a tensor: the trait of backends |
 //! | [`Op`] | what an operation is, built in or your own; [`extend`] has the shorter forms `Elementwise`, `Linear` and `Step`, and all else that authors need |
 //! | [`Tape::trace`] | what was recorded, as text, Graphviz, Mermaid or data; [`Tape::nodes`] gives it node by node |
-//! | [`diagnose`] | what holds the memory ([`memory`](Tape::memory)), where the first NaN comes from ([`detect_nan`](Tape::detect_nan)), and why there is no gradient ([`why_no_gradient`](Tape::why_no_gradient)) |
+//! | [`inspect`] | what holds the memory ([`memory`](Tape::memory)), where the first NaN comes from ([`detect_nan`](Tape::detect_nan)), and why there is no gradient ([`why_no_gradient`](Tape::why_no_gradient)) |
 //! | [`gradcheck()`] | whether the derivatives of a function of yours are right |
 //! | `testing` | a reference backend, and the macro `conformance!`, which tests a backend |
 //!
 //! # Features
 //!
-//! * `serde`: a [`Trace`](trace::Trace) can be serialized.
+//! * `serde`: a [`Trace`](inspect::Trace) can be serialized.
 //! * `testing`: the module of that name, for the tests of backends.
 //! * `vectors`: test vectors in JSON lines, and the comparison with them.
 //!
@@ -54,40 +54,24 @@
 
 pub mod extend;
 
-mod arena;
-mod calculus;
-pub mod diagnose;
-mod error;
-pub mod gradcheck;
-mod op;
+mod ground;
+pub mod inspect;
+mod kinds;
 mod ops;
-mod pullback;
-mod pushforward;
-// The feature makes it public.
-#[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
-mod random;
-mod scalar;
-mod shape;
-mod subgraph;
+mod sweep;
 mod tape;
-mod tensor;
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod trace;
 pub mod transform;
-mod var;
-pub mod view;
 
-pub use error::{Error, ErrorKind, Unsupported};
-pub use gradcheck::{Gradcheck, GradcheckError, gradcheck};
-pub use op::{Op, Primal};
+pub use ground::{
+    Axes, DType, Error, ErrorKind, Index, ScalarError, Shape, Slice, TensorLike, Unsupported,
+    Window,
+};
+pub use inspect::{Gradcheck, GradcheckError, gradcheck};
 pub use ops::{Conv, PerAxis, Pool};
-pub use pullback::{Gradients, Wrt};
-pub use scalar::ScalarError;
-pub use shape::{Axes, Index, Shape, Slice, Window};
-pub use tape::{NodeId, Tape};
-pub use tensor::{DType, TensorLike};
-pub use var::{Operand, Var};
+pub use sweep::{Gradients, Wrt};
+pub use tape::{NodeId, Op, Operand, Primal, Tape, Var};
 
 /// The documents, so that their code is compiled and run.
 #[cfg(doctest)]

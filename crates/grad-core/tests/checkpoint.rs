@@ -8,9 +8,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use expect_test::expect;
+use grad_core::inspect::NodeKind;
 use grad_core::testing::{Random, Reference, catalogue};
 use grad_core::transform::{Params, WithTape, checkpoint};
-use grad_core::view::NodeKind;
 use grad_core::{Error, Tape, TensorLike, Var};
 
 type Tested = Result<(), Error>;

@@ -8,9 +8,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use expect_test::expect;
+use grad_core::inspect::NodeKind;
 use grad_core::testing::{Random, Reference};
 use grad_core::transform::{Params, WithTape, custom_jvp, custom_vjp, stop_gradient};
-use grad_core::view::NodeKind;
 use grad_core::{Error, Gradcheck, Tape, TensorLike, Var, gradcheck};
 
 type Tested = Result<(), Error>;

@@ -4,8 +4,8 @@
 
 use expect_test::expect;
 use grad_core::extend::{ByPartial, Elementwise, Primal};
+use grad_core::inspect::format_host;
 use grad_core::testing::Reference;
-use grad_core::trace::format_host;
 use grad_core::{Error, ScalarError, Tape, Var};
 
 type Tested = Result<(), Error>;

@@ -2,8 +2,8 @@
 
 #![cfg(feature = "testing")]
 
+use grad_core::inspect::{Mode, NodeKind};
 use grad_core::testing::Reference;
-use grad_core::view::{Mode, NodeKind};
 use grad_core::{Error, Tape};
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use grad_core::trace::Trace;
+use grad_core::inspect::Trace;
 use grad_core::{Tape, TensorLike};
 
 use crate::args::{Backend, CompareArgs, Device, Numbers, Place};

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use grad_core::trace::{Trace, format_tensor};
+use grad_core::inspect::{Trace, format_tensor};
 use grad_core::{Tape, TensorLike};
 use serde::Serialize;
 

@@ -2,9 +2,9 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
-use crate::op::{ByPartial, Elementwise, Primal};
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::TensorLike;
+use crate::kinds::{ByPartial, Elementwise};
+use crate::tape::{Primal, Var};
 
 /// `1/√(2π)`, the density of the normal distribution at 0.
 const FRAC_1_SQRT_2PI: f64 = FRAC_2_SQRT_PI * FRAC_1_SQRT_2 / 2.0;

@@ -1,8 +1,8 @@
 //! Arithmetic: sums, products and quotients. All binary operations broadcast.
 
-use crate::op::{ByPartial, Elementwise, Primal, infix};
-use crate::tensor::TensorLike;
-use crate::var::{Operand, Var};
+use crate::ground::{TensorLike, infix};
+use crate::kinds::{ByPartial, Elementwise};
+use crate::tape::{Operand, Primal, Var};
 
 #[derive(Clone, Copy)]
 struct Add;

@@ -1,10 +1,8 @@
 //! What is made of other operations: variances, normalizations, similarities and losses.
 
 use super::reduce::Over;
-use crate::error::ErrorKind;
-use crate::shape::{Axes, Index, Shape};
-use crate::tensor::TensorLike;
-use crate::var::{Operand, Var};
+use crate::ground::{Axes, ErrorKind, Index, Shape, TensorLike};
+use crate::tape::{Operand, Var};
 
 impl<'t, T: TensorLike> Var<'t, T> {
     /// The variance of all elements, `Σ (x − mean)² / (n − correction)`.

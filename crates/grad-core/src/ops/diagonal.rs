@@ -1,10 +1,8 @@
 //! Diagonals and triangles of matrices, batched over leading axes. All linear.
 
-use crate::error::ErrorKind;
-use crate::op::{ByTranspose, Linear, Primal, call};
-use crate::shape::{Shape, Slice, n_elements};
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::{ErrorKind, Shape, Slice, TensorLike, call, n_elements};
+use crate::kinds::{ByTranspose, Linear};
+use crate::tape::{Primal, Var};
 
 /// Keeps one triangle of a matrix; holds the diagonal where it ends.
 #[derive(Clone)]

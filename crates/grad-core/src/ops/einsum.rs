@@ -6,11 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::ErrorKind;
-use crate::shape::Shape;
-use crate::tape::Tape;
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::{ErrorKind, Shape, TensorLike};
+use crate::tape::{Tape, Var};
 
 /// What names an axis. In this order they stand in an output that is not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,9 +2,9 @@
 
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10};
 
-use crate::op::{ByPartial, Elementwise, Primal};
-use crate::tensor::TensorLike;
-use crate::var::{Operand, Var};
+use crate::ground::TensorLike;
+use crate::kinds::{ByPartial, Elementwise};
+use crate::tape::{Operand, Primal, Var};
 
 #[derive(Clone, Copy)]
 struct Exp;

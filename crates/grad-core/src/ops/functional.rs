@@ -1,10 +1,8 @@
 //! The operations as methods of the tape, for code in functional style: `tape.mul(tape.add(a, b), b)`.
 
+use crate::ground::{Axes, Index, Shape, Slice, TensorLike, Window};
 use crate::ops::{Conv, Pool};
-use crate::shape::{Axes, Index, Shape, Slice, Window};
-use crate::tape::Tape;
-use crate::tensor::TensorLike;
-use crate::var::{Operand, Var};
+use crate::tape::{Operand, Tape, Var};
 
 /// A method of `Tape` for each method of `Var` named here.
 macro_rules! functional {

@@ -3,11 +3,9 @@
 
 use std::rc::Rc;
 
-use crate::error::ErrorKind;
-use crate::op::{ByTranspose, Linear, Primal, behind, call};
-use crate::shape::{Index, Shape, resized, resolve_axis};
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::{ErrorKind, Index, Shape, TensorLike, call, resized, resolve_axis};
+use crate::kinds::{ByTranspose, Linear, behind};
+use crate::tape::{Primal, Var};
 
 #[derive(Clone)]
 struct IndexSelect {

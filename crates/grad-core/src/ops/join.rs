@@ -1,11 +1,8 @@
 //! Joining tensors along an axis, and splitting them. All linear.
 
-use crate::error::ErrorKind;
-use crate::op::{Op, Primal, behind, call};
-use crate::shape::{Shape, resized, resolve_axis};
-use crate::tape::Tape;
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::{ErrorKind, Shape, TensorLike, call, resized, resolve_axis};
+use crate::kinds::behind;
+use crate::tape::{Op, Primal, Tape, Var};
 
 /// Holds the axis.
 struct Concat(usize);

@@ -3,11 +3,9 @@
 
 use smallvec::SmallVec;
 
-use crate::error::ErrorKind;
-use crate::op::{ByPartial, ByTranspose, Elementwise, Linear, Op, Primal, aligned, behind, call};
-use crate::shape::{Axes, Shape, Slice, list, resized, resolve_axis};
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::{Axes, ErrorKind, Shape, Slice, TensorLike, call, list, resized, resolve_axis};
+use crate::kinds::{ByPartial, ByTranspose, Elementwise, Linear, aligned, behind};
+use crate::tape::{Op, Primal, Var};
 
 #[derive(Clone, Copy)]
 struct Identity;

@@ -1,9 +1,9 @@
 //! Powers and roots.
 
-use crate::op::{ByPartial, Elementwise, Primal, call};
+use crate::ground::{TensorLike, call};
+use crate::kinds::{ByPartial, Elementwise};
 use crate::ops::arith::Scale;
-use crate::tensor::TensorLike;
-use crate::var::{Operand, Var};
+use crate::tape::{Operand, Primal, Var};
 
 // Operations with parameters that are written out here are static, as those without are: recording
 // them allocates nothing.

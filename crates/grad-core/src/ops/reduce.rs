@@ -2,11 +2,9 @@
 
 use smallvec::SmallVec;
 
-use crate::error::ErrorKind;
-use crate::op::{ByTranspose, Linear, Op, Primal, behind, call};
-use crate::shape::{Axes, Shape, n_elements};
-use crate::tensor::{TensorLike, stretched_axes};
-use crate::var::Var;
+use crate::ground::{Axes, ErrorKind, Shape, TensorLike, call, n_elements, stretched_axes};
+use crate::kinds::{ByTranspose, Linear, behind};
+use crate::tape::{Op, Primal, Var};
 
 /// The axes that a reduction runs over, and whether they stay with size 1.
 #[derive(Clone, Debug)]

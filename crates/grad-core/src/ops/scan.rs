@@ -4,11 +4,9 @@
 //! elements are zero; the shorter rule `y / x` has not.
 
 use super::reduce::Over;
-use crate::error::ErrorKind;
-use crate::op::{ByTranspose, Linear, Primal, call};
-use crate::shape::{Axes, Shape, Slice};
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::{Axes, ErrorKind, Shape, Slice, TensorLike, call};
+use crate::kinds::{ByTranspose, Linear};
+use crate::tape::{Primal, Var};
 
 #[derive(Clone)]
 struct CumSum {

@@ -1,9 +1,8 @@
 //! Choosing between values: comparisons, `where_`, `maximum`, `clamp`, and what has no derivative.
 
-use crate::op::{ByPartial, Elementwise, NoDerivative, Primal, Step, call, infix};
-use crate::shape::Shape;
-use crate::tensor::TensorLike;
-use crate::var::{Operand, Var};
+use crate::ground::{Shape, TensorLike, call, infix};
+use crate::kinds::{ByPartial, Elementwise, NoDerivative, Step};
+use crate::tape::{Operand, Primal, Var};
 
 #[derive(Clone, Copy)]
 struct Maximum;

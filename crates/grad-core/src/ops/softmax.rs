@@ -1,11 +1,8 @@
 //! Exponentials over their sum: logsumexp, softmax and log_softmax, which overflow nowhere.
 
 use super::reduce::Over;
-use crate::error::ErrorKind;
-use crate::op::{Op, Primal, call};
-use crate::shape::{Axes, Shape};
-use crate::tensor::{TensorLike, below_max, keeping};
-use crate::var::Var;
+use crate::ground::{Axes, ErrorKind, Shape, TensorLike, below_max, call, keeping};
+use crate::tape::{Op, Primal, Var};
 
 #[derive(Clone)]
 struct LogSumExp(Over);

@@ -3,11 +3,10 @@
 
 use std::cmp::Ordering;
 
-use crate::error::{Error, ErrorKind, backend};
-use crate::shape::resized;
-use crate::shape::{Axes, Index, Shape, n_elements};
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::{
+    Axes, Error, ErrorKind, Index, Shape, TensorLike, backend, n_elements, resized,
+};
+use crate::tape::Var;
 
 impl<'t, T: TensorLike> Var<'t, T> {
     /// The elements along `axis` in ascending order.

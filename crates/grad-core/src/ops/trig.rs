@@ -1,8 +1,8 @@
 //! Trigonometric and hyperbolic functions, and their inverses.
 
-use crate::op::{ByPartial, Elementwise, Primal, call};
-use crate::tensor::TensorLike;
-use crate::var::{Operand, Var};
+use crate::ground::{TensorLike, call};
+use crate::kinds::{ByPartial, Elementwise};
+use crate::tape::{Operand, Primal, Var};
 
 #[derive(Clone, Copy)]
 struct Sin;

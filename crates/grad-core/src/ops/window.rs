@@ -1,11 +1,9 @@
 //! Sliding windows: the linear pair unfold and fold, and what is made of it: convolution and
 //! pooling, which have no rule of their own and differentiate to any order.
 
-use crate::error::ErrorKind;
-use crate::op::{ByTranspose, Linear, Primal, call};
-use crate::shape::{Shape, Window, resized, resolve_axis};
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::{ErrorKind, Shape, TensorLike, Window, call, resized, resolve_axis};
+use crate::kinds::{ByTranspose, Linear};
+use crate::tape::{Primal, Var};
 
 #[derive(Clone)]
 struct Unfold {

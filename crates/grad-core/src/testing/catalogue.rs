@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::shape::list;
+use crate::ground::list;
 use crate::testing::Reference;
 use crate::transform::{checkpoint, custom_jvp, custom_vjp};
 use crate::{Conv, Index, Pool, Shape, Slice, TensorLike, Var, Window};

@@ -234,5 +234,5 @@ fn range(dtype: DType) -> (f64, f64) {
 /// Shape and elements, on one line.
 pub(crate) fn describe(x: &Reference) -> String {
     let shape = Shape::from(x.shape());
-    format!("{} of shape {shape}", crate::trace::format_tensor(x))
+    format!("{} of shape {shape}", crate::inspect::format_tensor(x))
 }

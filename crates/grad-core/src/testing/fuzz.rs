@@ -8,7 +8,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::random::Random;
+use crate::ground::Random;
 use crate::testing::catalogue::{Case, catalogue};
 use crate::testing::compare::{Failure, Verdict, is_unsupported};
 use crate::testing::reference::Reference;

@@ -14,7 +14,7 @@
 //! relative to the sum of the magnitudes of the terms, plus one.
 
 use crate::extend::{Op, Primal};
-use crate::random::Random;
+use crate::ground::Random;
 use crate::testing::catalogue::{Apply, Case};
 use crate::testing::compare::{
     Failure, Layout, Tolerance, Verdict, close, describe, is_unsupported, pair, twin,

@@ -4,7 +4,7 @@
 //! of its arguments, once for each comparison. All are made on inputs in every layout, and none may
 //! change its arguments.
 
-use crate::shape::list;
+use crate::ground::list;
 use crate::testing::Reference;
 use crate::testing::compare::{Failure, Layout, Tolerance, Verdict, close, is_unsupported, pair};
 use crate::{Index, Shape, Slice, TensorLike, Window};

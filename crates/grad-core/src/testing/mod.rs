@@ -16,7 +16,7 @@ pub mod reference;
 #[cfg(feature = "vectors")]
 pub mod vectors;
 
-pub use crate::random::Random;
+pub use crate::ground::Random;
 pub use catalogue::{Case, catalogue};
 pub use compare::{Failure, Verdict};
 pub use laws::operation;

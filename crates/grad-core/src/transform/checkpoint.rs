@@ -1,14 +1,10 @@
 //! `checkpoint`: a function whose intermediate values are dropped, and computed again in a sweep.
 
-use crate::error::Error;
-use crate::op::Primal;
-use crate::pullback::vjps_unlisted;
-use crate::pushforward::jvp_unlisted;
-use crate::tape::{NodeId, Tape};
-use crate::tensor::TensorLike;
+use crate::ground::{Error, TensorLike};
+use crate::sweep::{jvp_unlisted, vjps_unlisted};
+use crate::tape::{NodeId, Primal, Tape, Var};
 use crate::transform::function::{AsOp, Inputs, Rule, apply};
 use crate::transform::params::Params;
-use crate::var::Var;
 
 /// `f(x)` as one operation: memory for time. What `f` computes on the way to its value is dropped,
 /// and computed once more when a sweep goes through.

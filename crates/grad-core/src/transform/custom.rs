@@ -2,15 +2,12 @@
 
 use std::panic::Location;
 
-use crate::error::{Error, ErrorKind};
-use crate::op::{Primal, pull_back_the_pullback};
-use crate::pullback::vjps_unlisted;
-use crate::tape::{NodeId, Tape};
-use crate::tensor::TensorLike;
+use crate::ground::{Error, ErrorKind, TensorLike};
+use crate::sweep::{pull_back_the_pullback, vjps_unlisted};
+use crate::tape::{NodeId, Primal, Tape, Var};
 use crate::transform::face::{handles, leaves};
 use crate::transform::function::{AsOp, Form, Handles, Inputs, Rule, apply, array, form};
 use crate::transform::params::{Bare, Params, WithTape};
-use crate::var::Var;
 
 /// The same values, through which no derivative flows: [`Var::detach`] of every handle, under
 /// JAX's name and in the form of `x`.

@@ -6,13 +6,10 @@
 use std::ops::Deref;
 use std::panic::Location;
 
-use crate::error::{Error, ErrorKind};
-use crate::pullback::error_here;
-use crate::pushforward::Count;
-use crate::tape::{NodeId, Tape};
-use crate::tensor::TensorLike;
+use crate::ground::{Error, ErrorKind, TensorLike, error_here};
+use crate::sweep::Count;
+use crate::tape::{NodeId, Tape, Var};
 use crate::transform::params::{Bare, Params, WithTape};
-use crate::var::Var;
 
 /// A tensor (the plain face), or a handle (the face on a tape).
 pub trait Leaf: Clone + sealed::Leaf {

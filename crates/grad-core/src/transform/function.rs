@@ -3,14 +3,10 @@
 
 use std::panic::Location;
 
-use crate::error::{Error, ErrorKind, Unsupported};
-use crate::op::{Op, Primal};
-use crate::shape::Shape;
-use crate::tape::Tape;
-use crate::tensor::TensorLike;
+use crate::ground::{Error, ErrorKind, Shape, TensorLike, Unsupported};
+use crate::tape::{Op, Primal, Tape, Var};
 use crate::transform::face::{handles, leaves};
 use crate::transform::params::{Bare, Params, WithTape};
-use crate::var::Var;
 
 /// Inputs of a function `F` that an operation owns.
 ///

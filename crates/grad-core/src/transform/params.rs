@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::TensorLike;
+use crate::tape::Var;
 
 /// One tensor, or several that belong together: what a transform differentiates with respect to.
 ///

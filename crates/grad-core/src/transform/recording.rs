@@ -4,14 +4,11 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use crate::error::{Error, ErrorKind};
-use crate::pullback::error_here;
-use crate::pushforward::Count;
-use crate::shape::Shape;
-use crate::tape::{NodeId, Tape};
+use crate::ground::{Error, ErrorKind, Shape, error_here};
+use crate::sweep::Count;
+use crate::tape::{NodeId, Tape, Var};
 use crate::transform::face::{Call, Leaf, in_form, leaves};
 use crate::transform::params::{Like, Params};
-use crate::var::Var;
 
 /// `y = f(x)` on a tape.
 pub(super) struct Recording<P: Params<Leaf: Leaf>> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::Error;
+use crate::ground::Error;
 use crate::transform::face::{Call, Leaf};
 use crate::transform::params::{Like, Params};
 use crate::transform::recording::Recording;

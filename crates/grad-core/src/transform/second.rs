@@ -1,6 +1,6 @@
 //! Transforms of second order: Hessians, and their products with vectors.
 
-use crate::error::Error;
+use crate::ground::Error;
 use crate::transform::face::Call;
 use crate::transform::params::{Like, Params};
 use crate::transform::recording::Recording;

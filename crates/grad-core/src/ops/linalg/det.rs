@@ -12,10 +12,8 @@
 //! derivatives up to the third are made of vanish, so zero is right for these.
 
 use super::{constant, square};
-use crate::error::backend;
-use crate::shape::{Shape, Slice};
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::{Shape, Slice, TensorLike, backend};
+use crate::tape::Var;
 
 /// The order up to which determinants are written out.
 const WRITTEN_OUT: usize = 3;

@@ -1,11 +1,9 @@
 //! Factors of symmetric matrices, and the logarithm of determinants.
 
 use super::{pattern, same_square, square};
-use crate::error::ErrorKind;
-use crate::op::{Op, Primal, behind};
-use crate::shape::{Shape, Slice};
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::{ErrorKind, Shape, Slice, TensorLike};
+use crate::kinds::behind;
+use crate::tape::{Op, Primal, Var};
 
 /// The sign and the logarithm of the absolute value of determinants, along a last axis.
 struct Slogdet;

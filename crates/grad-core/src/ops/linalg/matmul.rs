@@ -1,10 +1,8 @@
 //! The matrix product.
 
-use crate::error::ErrorKind;
-use crate::op::{Op, Primal, aligned};
-use crate::shape::Shape;
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::{ErrorKind, Shape, TensorLike};
+use crate::kinds::aligned;
+use crate::tape::{Op, Primal, Var};
 
 /// Of two matrices or stacks of them; vectors become matrices before.
 struct Matmul;

@@ -9,10 +9,8 @@ mod factor;
 mod matmul;
 mod solve;
 
-use crate::error::{ErrorKind, backend};
-use crate::shape::Shape;
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::{ErrorKind, Shape, TensorLike, backend};
+use crate::tape::Var;
 
 /// The batch axes and the order of square matrices.
 fn square(shape: &Shape) -> Result<(&[usize], usize), ErrorKind> {

@@ -1,11 +1,8 @@
 //! Linear systems and inverses.
 
 use super::{same_square, square};
-use crate::error::ErrorKind;
-use crate::op::{Op, Primal};
-use crate::shape::Shape;
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::{ErrorKind, Shape, TensorLike, call};
+use crate::tape::{Op, Primal, Var};
 
 /// Of matrices with equal batch axes; `Var::solve` broadcasts before.
 struct Solve;
@@ -104,7 +101,7 @@ impl<T: TensorLike> Op<T> for TriangularSolve {
     }
 
     fn format(&self, x: &[&str]) -> String {
-        crate::op::call("triangular_solve", x, if self.upper { "upper" } else { "lower" })
+        call("triangular_solve", x, if self.upper { "upper" } else { "lower" })
     }
 }
 

@@ -15,7 +15,7 @@
 
 mod calls;
 
-use crate::shape::list;
+use crate::ground::list;
 use crate::testing::Random;
 use crate::testing::compare::{Failure, Layout, Verdict, is_unsupported, pair};
 use crate::testing::reference::Reference;
@@ -163,7 +163,7 @@ impl Program {
             for axis in 0..input.shape.rank() {
                 push(input.shape.without(&[axis]), input.layout);
                 if input.shape[axis] > 1 {
-                    push(crate::shape::resized(&input.shape, axis, 1), input.layout);
+                    push(crate::ground::resized(&input.shape, axis, 1), input.layout);
                 }
             }
         }

@@ -6,11 +6,8 @@
 
 use std::panic::Location;
 
-use crate::error::{Error, backend};
-use crate::op::{Op, Primal};
-use crate::tape::Tape;
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::{Error, TensorLike, backend};
+use crate::tape::{Op, Primal, Tape, Var};
 
 /// How a sweep calculates.
 pub(crate) trait Calculus<'t, T: TensorLike> {

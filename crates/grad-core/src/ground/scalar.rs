@@ -5,8 +5,7 @@
 
 use std::fmt;
 
-use crate::error::Unsupported;
-use crate::tensor::{DType, Storage, TensorLike};
+use crate::ground::{DType, Storage, TensorLike, Unsupported};
 
 /// What `f64` answers when asked for something that is not a scalar.
 #[derive(Clone, Debug, PartialEq, Eq)]

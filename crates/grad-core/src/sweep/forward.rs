@@ -3,17 +3,9 @@
 //! A plain sweep drops a tangent as soon as the last step that needs it has run, so that it holds
 //! no more of them at once than the program has values that are still to be used.
 
-use crate::calculus::{Calculus, Plain, Recorded, here};
-use crate::diagnose::not_finite;
-use crate::error::{Error, ErrorKind};
-use crate::op::{Op, OpRef, Primal};
-use crate::pullback::{Swept, error_here};
-use crate::shape::Shape;
-use crate::subgraph::{Subgraph, Targets};
-use crate::tape::{NodeId, Tape};
-use crate::tensor::TensorLike;
-use crate::var::Var;
-use crate::view::{Mode, Sweep};
+use crate::ground::{Error, ErrorKind, Mode, Shape, TensorLike, error_here};
+use crate::sweep::{Calculus, Plain, Recorded, Swept, here};
+use crate::tape::{NodeId, Op, OpRef, Primal, Subgraph, Sweep, Tape, Targets, Var, watch};
 
 impl<T: TensorLike> Tape<T> {
     /// The Jacobian-vector product `J t` of `y`, for a tangent `t` of each input `x`: recorded, so
@@ -292,7 +284,7 @@ fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
     let is_watched = home.is_watched();
     for step in graph.targets.iter().flatten().filter(|_| is_watched) {
         if let Some(seed) = &tangents[*step] {
-            not_finite::check_tangent(home, graph.node(*step), &calculus.value(seed)?, &[])?;
+            watch::check_tangent(home, graph.node(*step), &calculus.value(seed)?, &[])?;
         }
     }
     if !C::KEEPS_ALL {
@@ -338,7 +330,7 @@ fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
         };
         tangents[step] = pushed?;
         if is_watched && let Some(t) = &tangents[step] {
-            not_finite::check_tangent(home, graph.node(step), &calculus.value(t)?, x_dot)?;
+            watch::check_tangent(home, graph.node(step), &calculus.value(t)?, x_dot)?;
         }
         calculus.end_node();
     }
@@ -476,8 +468,8 @@ fn fit<'t, T: TensorLike>(
 mod tests {
     use super::sweep;
     use crate::Tape;
-    use crate::calculus::Plain;
-    use crate::subgraph::Targets;
+    use crate::sweep::Plain;
+    use crate::tape::Targets;
 
     #[test]
     fn a_plain_sweep_drops_each_tangent_after_its_last_use() -> Result<(), crate::Error> {

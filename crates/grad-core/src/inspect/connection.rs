@@ -3,12 +3,8 @@
 use std::fmt;
 use std::panic::Location;
 
-use crate::error::{Error, backend};
-use crate::random::Random;
-use crate::shape::Shape;
-use crate::tape::{NodeId, Tape};
-use crate::tensor::TensorLike;
-use crate::var::Var;
+use crate::ground::{Error, Random, Shape, TensorLike, backend};
+use crate::tape::{NodeId, Tape, Var};
 
 /// Whether a gradient gets from an output `y` to an input `x`, and what stops it; its `Display` is
 /// a sentence, and a line for each place.
@@ -91,7 +87,7 @@ impl<T: TensorLike> Tape<T> {
     ///
     /// ```
     /// # use grad_core::Tape;
-    /// use grad_core::diagnose::Verdict;
+    /// use grad_core::inspect::Verdict;
     ///
     /// let tape = Tape::<f64>::new();
     /// let x = tape.var(2.0);

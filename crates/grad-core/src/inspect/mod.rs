@@ -9,9 +9,14 @@
 //!   input: a `detach`, a constant, a step function, or that there is no path.
 
 mod connection;
+mod gradcheck;
 mod memory;
-pub(crate) mod not_finite;
+mod trace;
 
 pub use connection::{Connection, Place, Verdict};
+pub use gradcheck::{Derivative, Finding, Gradcheck, GradcheckError, Worst, gradcheck};
 pub use memory::{Buffer, Memory};
-pub use not_finite::{NotFinite, Quantity, Statistics};
+pub use trace::{Trace, TraceDerivative, TraceNode, TraceSweep};
+
+pub use crate::ground::{Mode, NotFinite, Quantity, Statistics, format_host, format_tensor};
+pub use crate::tape::{Node, NodeKind, Sweep};

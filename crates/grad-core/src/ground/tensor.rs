@@ -7,8 +7,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::error::Unsupported;
-use crate::shape::{Index, Shape, Slice, Window, n_elements};
+use crate::ground::{Index, Shape, Slice, Unsupported, Window, n_elements};
 
 /// A tensor that the engine can differentiate through.
 ///

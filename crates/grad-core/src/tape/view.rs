@@ -4,24 +4,8 @@ use std::ops::Range;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::shape::Shape;
-use crate::tape::{NodeId, Tape};
-use crate::tensor::TensorLike;
-use crate::var::Var;
-
-/// Where a node comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NodeKind {
-    /// The result of an operation.
-    Op,
-    /// A leaf made by [`Tape::var`].
-    Var,
-    /// A value made by [`Tape::constant`], or a number beside a handle.
-    Constant,
-    /// What a recorded sweep started from.
-    Seed,
-}
+use crate::ground::{Mode, Shape, TensorLike};
+use crate::tape::{NodeId, NodeKind, Tape, Var};
 
 /// One node of a tape.
 #[derive(Clone, Debug)]
@@ -72,15 +56,6 @@ impl<T: TensorLike> Node<'_, T> {
         let (op, _) = self.var.tape.op_at(self.id)?;
         Some(tape.apply_ref(op, x))
     }
-}
-
-/// In which direction a sweep goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// From an output to what it was computed from.
-    Reverse,
-    /// From inputs to an output.
-    Forward,
 }
 
 /// A recorded sweep.

@@ -7,10 +7,8 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::op::{Op, OpRef};
-use crate::tape::NodeId;
-use crate::tensor::TensorLike;
-use crate::view::NodeKind;
+use crate::ground::TensorLike;
+use crate::tape::{NodeId, NodeKind, Op, OpRef};
 
 pub(crate) struct Arena<T: 'static> {
     nodes: Vec<Node<T>>,

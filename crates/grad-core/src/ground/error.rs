@@ -4,10 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::diagnose::NotFinite;
-use crate::shape::{Shape, Slice, list};
-use crate::tensor::DType;
-use crate::view::Mode;
+use crate::ground::{DType, NotFinite, Shape, Slice, list};
 
 /// Why an operation or a sweep could not be carried out.
 ///
@@ -333,3 +330,18 @@ impl fmt::Display for Unsupported {
 }
 
 impl std::error::Error for Unsupported {}
+
+/// In which direction a sweep goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// From an output to what it was computed from.
+    Reverse,
+    /// From inputs to an output.
+    Forward,
+}
+
+/// An error at the line of the caller.
+#[track_caller]
+pub(crate) fn error_here(op: &'static str, kind: ErrorKind) -> Error {
+    Error::new(op, kind, Location::caller())
+}

@@ -5,9 +5,8 @@ use std::fmt;
 use std::ops::Range;
 use std::panic::Location;
 
-use crate::shape::Shape;
+use crate::ground::{Shape, Storage, TensorLike};
 use crate::tape::{NodeId, Tape};
-use crate::tensor::{Storage, TensorLike};
 
 /// What a tape holds; its `Display` lists the ten largest buffers with their lines.
 ///

@@ -33,14 +33,8 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::error::Error;
-use crate::random::Random;
-use crate::shape::Shape;
-use crate::tape::Tape;
-use crate::tensor::TensorLike;
-use crate::trace::format_tensor;
-use crate::var::Var;
-use crate::view::{Mode, Node};
+use crate::ground::{Error, Mode, Random, Shape, TensorLike, format_tensor};
+use crate::tape::{Node, Tape, Var};
 
 /// Compares the derivatives of `f` at `x` with differences: first and second order, in reverse and
 /// in forward mode. [`Gradcheck`] has other orders and more.

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use smallvec::SmallVec;
 
-use crate::error::ErrorKind;
+use crate::ground::ErrorKind;
 
 /// More elements than this no tensor may have: sixteen bytes each would not fit the address space.
 const MAX_ELEMENTS: usize = isize::MAX as usize / 16;

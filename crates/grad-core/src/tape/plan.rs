@@ -2,9 +2,8 @@
 
 use smallvec::SmallVec;
 
-use crate::arena::{Arena, bytes_of};
-use crate::tape::NodeId;
-use crate::tensor::TensorLike;
+use crate::ground::TensorLike;
+use crate::tape::{Arena, NodeId, bytes_of};
 
 /// The tracked nodes through which `y` depends on the targets, in recording order: the *steps* of
 /// a sweep, numbered from 0.
@@ -244,7 +243,7 @@ fn search<T: TensorLike>(arena: &Arena<T>, y: NodeId, oldest: NodeId, found: &mu
 #[cfg(test)]
 mod tests {
     use crate::Tape;
-    use crate::subgraph::Targets;
+    use crate::tape::Targets;
 
     const UNRELATED: usize = 100_000;
 

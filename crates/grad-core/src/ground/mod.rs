@@ -1,0 +1,24 @@
+//! The ground: shapes, errors, and what a tensor is. Imports nothing but itself.
+
+mod error;
+mod format;
+mod not_finite;
+// The feature makes it public.
+#[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
+mod random;
+mod scalar;
+mod shape;
+mod tensor;
+
+pub use error::{Error, ErrorKind, Mode, Unsupported};
+pub use format::{call, format_host, format_tensor, infix};
+pub use not_finite::{NotFinite, Quantity, Statistics};
+#[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
+pub use random::Random;
+pub use scalar::ScalarError;
+pub use shape::{Axes, Index, Shape, Slice, Window, n_elements};
+pub use tensor::{DType, Storage, TensorLike, stretched_axes};
+
+pub(crate) use error::{backend, error_here};
+pub(crate) use shape::{list, resized, resolve_axis};
+pub(crate) use tensor::{below_max, keeping};

@@ -1,0 +1,19 @@
+//! The sweeps: derivatives in reverse and in forward mode.
+//!
+//! A sweep is one loop over the part of the tape between an output and the inputs. It knows no
+//! concrete operation.
+
+mod calculus;
+mod forward;
+mod reverse;
+mod transpose;
+mod wrt;
+
+#[allow(unreachable_pub)] // In a hidden method of a public trait.
+pub use forward::Count;
+pub use wrt::{Gradients, Wrt};
+
+pub(crate) use calculus::{Calculus, Plain, Recorded, here};
+pub(crate) use forward::jvp_unlisted;
+pub(crate) use reverse::{Swept, vjp_unlisted, vjps_unlisted};
+pub(crate) use transpose::pull_back_the_pullback;
