@@ -3,231 +3,9 @@
 //! A plain sweep drops a tangent as soon as the last step that needs it has run, so that it holds
 //! no more of them at once than the program has values that are still to be used.
 
-use crate::ground::{Error, ErrorKind, Mode, Shape, TensorLike, error_here};
-use crate::sweep::{Calculus, Plain, Recorded, Swept, here};
-use crate::tape::{NodeId, Op, OpRef, Primal, Subgraph, Sweep, Tape, Targets, Var, watch};
-
-impl<T: TensorLike> Tape<T> {
-    /// The Jacobian-vector product `J t` of `y`, for a tangent `t` of each input `x`: recorded, so
-    /// that it can be differentiated again, in either mode.
-    ///
-    /// # Errors
-    /// [`CotangentShape`](ErrorKind::CotangentShape) if a tangent is not shaped like its input;
-    /// [`Untracked`](ErrorKind::Untracked) if an input is a constant; the error of a void handle;
-    /// whatever goes wrong in a rule.
-    ///
-    /// ```
-    /// # let tape = grad_core::Tape::<f64>::new();
-    /// let x = tape.var(3.0);
-    /// let t = tape.constant(2.0);
-    /// assert_eq!(tape.jvp(x * x, [(x, t)])?.item()?, 12.0);
-    /// # Ok::<(), grad_core::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn jvp<'t>(
-        &'t self,
-        y: Var<'t, T>,
-        tangents: impl AsRef<[(Var<'t, T>, Var<'t, T>)]>,
-    ) -> Result<Var<'t, T>, Error> {
-        let (x, t): (Vec<_>, Vec<_>) = tangents.as_ref().iter().copied().unzip();
-        self.push_recorded("jvp", y, &x, t, Count::One)
-    }
-
-    /// The Jacobian-vector product `J t` of `y` as a plain tensor, for a tangent `t` of each input
-    /// `x`: nothing is recorded, and the tape is left as it was. The fast path where no further
-    /// derivative is needed.
-    ///
-    /// # Errors
-    /// Those of [`Tape::jvp`].
-    ///
-    /// ```
-    /// # let tape = grad_core::Tape::<f64>::new();
-    /// let (x, y) = (tape.var(3.0), tape.var(5.0));
-    /// assert_eq!(tape.forward_with(x * y, [(x, 1.0), (y, 2.0)])?, 11.0); // 1 · 5 + 3 · 2
-    /// # Ok::<(), grad_core::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn forward_with<'t>(
-        &'t self,
-        y: Var<'t, T>,
-        tangents: impl IntoIterator<Item = (Var<'t, T>, impl Into<T>)>,
-    ) -> Result<T, Error> {
-        let (x, t) = unzip(tangents);
-        self.push_plain("forward_with", y, &x, t, Count::One)
-    }
-
-    /// [`Tape::jvp`] for k tangents at once, which are stacked along a leading axis: those of an
-    /// input of shape `[..]` have shape `[k, ..]`, and so has the answer. Recorded.
-    ///
-    /// One sweep does the work of k, and visits each operation once where the operation has a rule
-    /// for it ([`Op::batched`]), as all but a few of this library have.
-    ///
-    /// # Errors
-    /// [`CotangentShape`](ErrorKind::CotangentShape) if a tangent is not shaped like its input,
-    /// behind a leading axis of the same size for all; [`Parameter`](ErrorKind::Parameter) if that
-    /// size is unknown, for want of a tangent with an axis; otherwise those of [`Tape::jvp`].
-    ///
-    /// ```
-    /// use grad_core::Tape;
-    /// use grad_core::testing::Reference;
-    ///
-    /// let tape = Tape::<Reference>::new();
-    /// let x = tape.var(vec![1.0, 2.0]);
-    /// let dx = tape.grad(x.powi(3).sum(), x)?; // 3 x²
-    /// let columns = tape.constant(Reference::new([2, 2], vec![1.0, 0.0, 0.0, 1.0])?);
-    /// let hessian = tape.jvp_batch(dx, [(x, columns)])?;
-    /// assert_eq!(hessian.to_host()?, [6.0, 0.0, 0.0, 12.0]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[track_caller]
-    pub fn jvp_batch<'t>(
-        &'t self,
-        y: Var<'t, T>,
-        tangents: impl AsRef<[(Var<'t, T>, Var<'t, T>)]>,
-    ) -> Result<Var<'t, T>, Error> {
-        let (x, t): (Vec<_>, Vec<_>) = tangents.as_ref().iter().copied().unzip();
-        self.push_recorded("jvp_batch", y, &x, t, Count::Batch)
-    }
-
-    /// [`Tape::jvp_batch`] as a plain tensor: nothing is recorded, and the tape is left as it was.
-    ///
-    /// # Errors
-    /// Those of [`Tape::jvp_batch`].
-    ///
-    /// ```
-    /// use grad_core::Tape;
-    /// use grad_core::testing::Reference;
-    ///
-    /// let tape = Tape::<Reference>::new();
-    /// let x = tape.var(3.0);
-    /// let pushed = tape.forward_batch(x * x, [(x, vec![1.0, 10.0])])?;
-    /// assert_eq!(pushed.data(), [6.0, 60.0]);
-    /// # Ok::<(), grad_core::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn forward_batch<'t>(
-        &'t self,
-        y: Var<'t, T>,
-        tangents: impl IntoIterator<Item = (Var<'t, T>, impl Into<T>)>,
-    ) -> Result<T, Error> {
-        let (x, t) = unzip(tangents);
-        self.push_plain("forward_batch", y, &x, t, Count::Batch)
-    }
-
-    /// The number of tangents in a batch; refuses tangents that are not shaped like their input,
-    /// behind that number.
-    #[track_caller]
-    fn check_tangents(
-        &self,
-        name: &'static str,
-        x: &[Var<'_, T>],
-        tangents: &[T],
-        count: Count,
-    ) -> Result<Option<usize>, Error> {
-        let k = match (count, tangents.first().and_then(|t| t.shape().first())) {
-            (Count::One, _) => None,
-            (Count::Batch, Some(&k)) => Some(k),
-            (Count::Batch, None) => {
-                let message = "needs a tangent with a leading axis, for the number of tangents";
-                return Err(error_here(name, ErrorKind::Parameter { message: message.into() }));
-            }
-        };
-        for (x, t) in x.iter().zip(tangents) {
-            self.check_tangent(name, &stacked(k, &self.shape(x.id)), *x, t)?;
-        }
-        Ok(k)
-    }
-
-    /// The tangent of `y`, or a batch of them, for tangents `t` of `x`: recorded, under the name of
-    /// the caller.
-    #[track_caller]
-    pub(crate) fn push_recorded<'t>(
-        &'t self,
-        name: &'static str,
-        y: Var<'t, T>,
-        x: &[Var<'t, T>],
-        t: Vec<Var<'t, T>>,
-        count: Count,
-    ) -> Result<Var<'t, T>, Error> {
-        let targets = self.targets(name, y, x)?;
-        let mut values = Vec::with_capacity(t.len());
-        for t in &t {
-            self.check(name, *t)?;
-            values.push(self.value(t.id));
-        }
-        let k = self.check_tangents(name, x, &values, count)?;
-        let shape = self.y_dot_shape(name, y, k)?;
-        let start = self.len();
-        let (graph, mut tangents) = self.sweep_forward(y, &targets, t, k)?;
-        let both = tangents.iter().enumerate();
-        let derivatives = both.filter_map(|(step, t)| Some((graph.node(step), (*t)?.id))).collect();
-        self.recycle(graph);
-        let nodes = start..self.len();
-        self.push_sweep(Sweep { mode: Mode::Forward, y: y.id, nodes, derivatives });
-        let y_dot = match tangents.pop().flatten() {
-            Some(y_dot) => y_dot,
-            None => self.full(y, &shape, 0.0),
-        };
-        y_dot.ok().map(|()| y_dot)
-    }
-
-    #[track_caller]
-    fn sweep_forward<'t>(
-        &'t self,
-        y: Var<'t, T>,
-        targets: &[NodeId],
-        t: Vec<Var<'t, T>>,
-        k: Option<usize>,
-    ) -> Result<Swept<Var<'t, T>>, Error> {
-        let graph = self.plan(y.id, Targets::These(targets));
-        let mut tangents = vec![None; graph.len()];
-        let calculus = Recorded { tape: self };
-        sweep(self, &graph, &calculus, t, k, &mut tangents, &mut Vec::new())?;
-        Ok((graph, tangents))
-    }
-
-    /// [`Tape::push_recorded`] as a plain tensor.
-    #[track_caller]
-    pub(crate) fn push_plain<'t>(
-        &'t self,
-        name: &'static str,
-        y: Var<'t, T>,
-        x: &[Var<'t, T>],
-        t: Vec<T>,
-        count: Count,
-    ) -> Result<T, Error> {
-        let targets = self.targets(name, y, x)?;
-        let k = self.check_tangents(name, x, &t, count)?;
-        let shape = self.y_dot_shape(name, y, k)?;
-        let graph = self.plan(y.id, Targets::These(&targets));
-        let scratch = self.spare.scratch.take().unwrap_or_default();
-        let (mut tangents, mut uses) = (self.spare.values.take(), self.spare.uses.take());
-        tangents.resize(graph.len(), None);
-        let calculus = Plain { scratch: &scratch };
-        sweep(self, &graph, &calculus, t, k, &mut tangents, &mut uses)?;
-        let y_dot = tangents.pop().flatten();
-        tangents.clear();
-        self.spare.values.set(tangents);
-        self.spare.uses.set(uses);
-        self.spare.scratch.set(Some(scratch));
-        self.recycle(graph);
-        match y_dot {
-            Some(y_dot) => Ok(y_dot),
-            None => self.filled(name, y.id, &shape, 0.0),
-        }
-    }
-
-    /// The shape of the tangent of `y`, or of k of them.
-    #[track_caller]
-    fn y_dot_shape(
-        &self,
-        name: &'static str,
-        y: Var<'_, T>,
-        k: Option<usize>,
-    ) -> Result<Shape, Error> {
-        stacked(k, &self.shape(y.id)).checked().map_err(|kind| error_here(name, kind))
-    }
-}
+use crate::ground::{Error, ErrorKind, Mode, Shape, TensorLike};
+use crate::sweep::{Calculus, here};
+use crate::tape::{NodeId, Op, OpRef, Primal, Subgraph, Tape, Var, watch};
 
 /// `J t` of `y` for tangents of nodes, or for `k` that are stacked: recorded but not listed in the
 /// trace as a sweep of its own, of handles that are not void; `None` stands for zero.
@@ -251,19 +29,15 @@ pub enum Count {
     Batch,
 }
 
-fn unzip<X, T>(tangents: impl IntoIterator<Item = (X, impl Into<T>)>) -> (Vec<X>, Vec<T>) {
-    tangents.into_iter().map(|(x, t)| (x, t.into())).unzip()
-}
-
 /// `shape`, behind a leading axis for each of k tangents.
-fn stacked(k: Option<usize>, shape: &[usize]) -> Shape {
+pub(super) fn stacked(k: Option<usize>, shape: &[usize]) -> Shape {
     k.into_iter().chain(shape.iter().copied()).collect()
 }
 
 /// The forward sweep: fills in `tangents`, those at the steps of `graph`, from the `seeds` of its
 /// targets: one for each, or `k` that are stacked. `uses` is a buffer.
 #[track_caller]
-fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
+pub(super) fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
     home: &'t Tape<T>,
     graph: &Subgraph,
     calculus: &C,

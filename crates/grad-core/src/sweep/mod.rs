@@ -4,6 +4,7 @@
 //! concrete operation.
 
 mod calculus;
+mod calls;
 mod forward;
 mod reverse;
 mod transpose;
