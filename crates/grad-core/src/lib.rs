@@ -58,6 +58,7 @@ mod ground;
 pub mod inspect;
 mod kinds;
 mod ops;
+pub mod program;
 mod sweep;
 mod tape;
 #[cfg(feature = "testing")]

@@ -7,7 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use expect_test::{Expect, expect};
-use grad_core::extend::{ByPartial, Elementwise, Op, Primal};
+use grad_core::extend::{ByPartial, Cotangents, Elementwise, Op, Primal};
 use grad_core::inspect::{Quantity, Verdict};
 use grad_core::testing::{Case, Reference, catalogue};
 use grad_core::{Error, ErrorKind, Pool, ScalarError, Shape, Tape, TensorLike, Var};
@@ -424,8 +424,8 @@ impl Op<f64> for Lost {
         Ok(f64::NAN)
     }
 
-    fn vjp<'t>(&self, _: usize, _: &Primal<'t, f64>, ct: Var<'t, f64>) -> Var<'t, f64> {
-        ct
+    fn vjp<'t>(&self, _: &Primal<'t, f64>, ct: Var<'t, f64>, x_bar: &mut Cotangents<'_, 't, f64>) {
+        x_bar.each(|_| ct);
     }
 }
 
@@ -528,14 +528,14 @@ fn the_padding_of_a_maximum_is_no_error() -> Tested {
 /// The identity, with NaN in its rule where the cotangent is not stopped.
 struct Poisoned;
 
-impl Elementwise<f64> for Poisoned {
+impl Elementwise for Poisoned {
     const NAME: &'static str = "poisoned";
 
-    fn forward(&self, x: &[&f64]) -> Result<f64, ScalarError> {
-        Ok(*x[0])
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        Ok(x[0].clone())
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, f64>, c: Var<'t, f64>) -> Var<'t, f64> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c.mul_or_zero(p.x(0).ln())
     }
 }
@@ -545,7 +545,7 @@ fn a_rule_of_the_users_own_is_named() {
     let tape = watched::<f64>();
     let line = line!();
     let x = tape.var(-1.0);
-    let y = tape.apply(ByPartial(Poisoned), &[x]);
+    let y = tape.apply(ByPartial::new(Poisoned), &[x]);
     assert_text(
         error(tape.grad(y, x)),
         line,
@@ -809,18 +809,7 @@ fn an_operation_whose_rule_gives_nothing() -> Tested {
             Ok(*x[0])
         }
 
-        fn vjp<'t>(&self, _: usize, _: &Primal<'t, f64>, ct: Var<'t, f64>) -> Var<'t, f64> {
-            ct
-        }
-
-        fn pullback<'t>(
-            &self,
-            _: &Primal<'t, f64>,
-            _: Var<'t, f64>,
-            _: &[bool],
-            _: &mut [Option<Var<'t, f64>>],
-        ) {
-        }
+        fn vjp<'t>(&self, _: &Primal<'t, f64>, _: Var<'t, f64>, _: &mut Cotangents<'_, 't, f64>) {}
     }
     let tape = Tape::<f64>::new();
     let line = line!();

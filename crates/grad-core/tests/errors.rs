@@ -6,7 +6,7 @@ mod support;
 
 use std::error::Error as _;
 
-use grad_core::extend::{ByPartial, Elementwise, Op, Primal};
+use grad_core::extend::{ByPartial, Cotangents, Elementwise, Op, Primal, Tangents};
 use grad_core::testing::{Reference, catalogue};
 use grad_core::{Error, ErrorKind, ScalarError, Shape, Slice, Tape, TensorLike, Var};
 use support::{Fault, Faulty};
@@ -294,26 +294,31 @@ impl Op<Reference> for Wrong {
 
     fn vjp<'t>(
         &self,
-        _: usize,
         p: &Primal<'t, Reference>,
         ct: Var<'t, Reference>,
-    ) -> Var<'t, Reference> {
-        match self {
-            Wrong::RuleShape => ct.reshape([3, 1]),
-            Wrong::NoSuchArgument => ct * p.x(1),
-            Wrong::Rule => ct.reshape([7]),
-            Wrong::Foreign => Tape::leak().var(Reference::from(1.0)),
-            Wrong::Value => ct,
-        }
+        x_bar: &mut Cotangents<'_, 't, Reference>,
+    ) {
+        x_bar.each(|_| self.partial(p, ct));
     }
 
     fn jvp<'t>(
         &self,
-        arg: usize,
         p: &Primal<'t, Reference>,
-        t: Var<'t, Reference>,
+        t: &Tangents<'_, 't, Reference>,
     ) -> Option<Var<'t, Reference>> {
-        Some(self.vjp(arg, p, t))
+        t.one()?.sum(|_, t| self.partial(p, t))
+    }
+}
+
+impl Wrong {
+    fn partial<'t>(self, p: &Primal<'t, Reference>, c: Var<'t, Reference>) -> Var<'t, Reference> {
+        match self {
+            Wrong::RuleShape => c.reshape([3, 1]),
+            Wrong::NoSuchArgument => c * p.x(1),
+            Wrong::Rule => c.reshape([7]),
+            Wrong::Foreign => Tape::leak().var(Reference::from(1.0)),
+            Wrong::Value => c,
+        }
     }
 }
 
@@ -510,14 +515,14 @@ fn what_rules_record_has_the_line_of_the_operation() -> Tested {
 /// A function with a rule of its own, for the line that an error in it names.
 struct Half;
 
-impl Elementwise<f64> for Half {
+impl Elementwise for Half {
     const NAME: &'static str = "half";
 
-    fn forward(&self, x: &[&f64]) -> Result<f64, ScalarError> {
-        Ok(x[0] / 2.0)
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].scale(0.5)
     }
 
-    fn partial<'t>(&self, _: usize, _: &Primal<'t, f64>, c: Var<'t, f64>) -> Var<'t, f64> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c * 0.5
     }
 }
@@ -526,7 +531,7 @@ impl Elementwise<f64> for Half {
 fn nodes_of_an_operation_of_the_users_own_have_the_line_of_apply() -> Tested {
     let tape = Tape::<f64>::new();
     let x = tape.var(3.0);
-    let (y, line) = (tape.apply(ByPartial(Half), &[x]), line!());
+    let (y, line) = (tape.apply(ByPartial::new(Half), &[x]), line!());
     let dx = tape.grad(y, x)?;
     let node = tape.nodes().find(|node| node.id == dx.id()).expect("a node");
     assert_eq!((node.op, node.location.line()), ("scale", line));

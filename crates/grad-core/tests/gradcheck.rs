@@ -110,20 +110,20 @@ impl<T: TensorLike> Op<T> for Sin {
         x[0].sin()
     }
 
-    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        match self {
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
+        x_bar.each(|_| match self {
             Sin::WrongVjp => ct * p.x(0).cos() * 1.25,
             Sin::WrongJvp => ct * p.x(0).cos(),
             Sin::Detaches => ct * p.x(0).detach().cos(),
             Sin::LosesCotangent => p.x(0).cos(),
-        }
+        });
     }
 
-    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        match self {
-            Sin::WrongJvp => Some(-t * p.x(0).cos()),
-            _ => Some(t * p.x(0).cos()),
-        }
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        t.one()?.sum(|_, t| match self {
+            Sin::WrongJvp => -t * p.x(0).cos(),
+            _ => t * p.x(0).cos(),
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use grad_core::extend::{Op, Primal};
+use grad_core::extend::{Cotangents, Op, Primal, Tangents};
 use grad_core::{Error, ErrorKind, ScalarError, Shape, Tape, Var};
 
 /// Runs `f` on a stack of 256 KiB, where recursion over a graph would end after a few thousand.
@@ -91,14 +91,14 @@ impl Op<f64> for Counted {
         Ok(*x[0])
     }
 
-    fn vjp<'t>(&self, _: usize, _: &Primal<'t, f64>, ct: Var<'t, f64>) -> Var<'t, f64> {
+    fn vjp<'t>(&self, _: &Primal<'t, f64>, ct: Var<'t, f64>, x_bar: &mut Cotangents<'_, 't, f64>) {
         self.0.set(self.0.get() + 1);
-        ct
+        x_bar.each(|_| ct);
     }
 
-    fn jvp<'t>(&self, _: usize, _: &Primal<'t, f64>, t: Var<'t, f64>) -> Option<Var<'t, f64>> {
+    fn jvp<'t>(&self, _: &Primal<'t, f64>, t: &Tangents<'_, 't, f64>) -> Option<Var<'t, f64>> {
         self.0.set(self.0.get() + 1);
-        Some(t)
+        t.one()?.get(0)
     }
 }
 

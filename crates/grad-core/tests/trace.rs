@@ -6,7 +6,7 @@ use expect_test::expect;
 use grad_core::extend::{ByPartial, Elementwise, Primal};
 use grad_core::inspect::format_host;
 use grad_core::testing::Reference;
-use grad_core::{Error, ScalarError, Tape, Var};
+use grad_core::{Error, Tape, TensorLike, Var};
 
 type Tested = Result<(), Error>;
 
@@ -238,14 +238,14 @@ fn a_forward_sweep_shows_tangents() -> Tested {
 /// x², by a sweep inside of its rule.
 struct SquareBySweep;
 
-impl Elementwise<f64> for SquareBySweep {
+impl Elementwise for SquareBySweep {
     const NAME: &'static str = "square_by_sweep";
 
-    fn forward(&self, x: &[&f64]) -> Result<f64, ScalarError> {
-        Ok(x[0] * x[0])
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].mul(x[0])
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, f64>, c: Var<'t, f64>) -> Var<'t, f64> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         let tape = p.tape();
         let x = p.x(0);
         match tape.vjp(x * x, c, x) {
@@ -259,7 +259,7 @@ impl Elementwise<f64> for SquareBySweep {
 fn the_brackets_of_a_sweep_in_a_sweep_nest() -> Tested {
     let tape = Tape::<f64>::new();
     let x = tape.named_var(3.0, "x");
-    let y = tape.apply(ByPartial(SquareBySweep), &[x]).named("y");
+    let y = tape.apply(ByPartial::new(SquareBySweep), &[x]).named("y");
     let dx = tape.grad(y, x)?;
     assert_eq!(dx.item()?, 6.0);
     expect![[r#"

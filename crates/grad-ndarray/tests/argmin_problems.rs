@@ -237,28 +237,28 @@ struct Slope {
     refuses: Cell<bool>,
 }
 
-impl<T: TensorLike> Elementwise<T> for Squared {
+impl Elementwise for Squared {
     const NAME: &'static str = "squared";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].square()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c * p.x(0).tape().apply(ByPartial(SlopeOf(self.0.clone())), &[p.x(0)])
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c * p.x(0).tape().apply(ByPartial::new(SlopeOf(self.0.clone())), &[p.x(0)])
     }
 }
 
 struct SlopeOf(Rc<Slope>);
 
-impl<T: TensorLike> Elementwise<T> for SlopeOf {
+impl Elementwise for SlopeOf {
     const NAME: &'static str = "slope";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].scale(2.0)
     }
 
-    fn partial<'t>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         self.0.n_pulled_back.set(self.0.n_pulled_back.get() + 1);
         if self.0.refuses.get() { c.reshape([7]) } else { 2.0 * c }
     }
@@ -267,7 +267,8 @@ impl<T: TensorLike> Elementwise<T> for SlopeOf {
 #[test]
 fn the_same_vector_twice_in_a_row_is_multiplied_once() {
     let slope = Rc::new(Slope::default());
-    let problem = Objective::new(|x| x.tape().apply(ByPartial(Squared(slope.clone())), &[x]).sum());
+    let problem =
+        Objective::new(|x| x.tape().apply(ByPartial::new(Squared(slope.clone())), &[x]).sum());
     let hessian = problem.matrix_free().hessian(&Tensor::from([1.0, 2.0])).unwrap();
     for (v, n_pulled_back) in [([1.0, 0.0], 1), ([1.0, 0.0], 1), ([0.0, 1.0], 2), ([1.0, 0.0], 3)] {
         let v = Tensor::from(v);
@@ -280,7 +281,8 @@ fn the_same_vector_twice_in_a_row_is_multiplied_once() {
 fn a_product_that_fails_is_zero_and_its_problem_returns_the_error_once() {
     let slope = Rc::new(Slope::default());
     let line = line!() + 1;
-    let problem = Objective::new(|x| x.tape().apply(ByPartial(Squared(slope.clone())), &[x]).sum());
+    let problem =
+        Objective::new(|x| x.tape().apply(ByPartial::new(Squared(slope.clone())), &[x]).sum());
     let problem = problem.matrix_free();
     let x = Tensor::from([1.0, 2.0]);
     let hessian = problem.hessian(&x).unwrap();
@@ -300,7 +302,8 @@ fn a_product_that_fails_is_zero_and_its_problem_returns_the_error_once() {
 fn newton_cg_stops_with_the_error_of_a_product() {
     let slope = Rc::new(Slope::default());
     slope.refuses.set(true);
-    let problem = Objective::new(|x| x.tape().apply(ByPartial(Squared(slope.clone())), &[x]).sum());
+    let problem =
+        Objective::new(|x| x.tape().apply(ByPartial::new(Squared(slope.clone())), &[x]).sum());
     let result = Executor::new(problem.matrix_free(), NewtonCG::new(MoreThuenteLineSearch::new()))
         .configure(|state| state.param(Tensor::from([1.0, 2.0])).max_iters(10))
         .run();

@@ -2,6 +2,7 @@
 
 mod error;
 mod format;
+mod kernel;
 mod not_finite;
 // The feature makes it public.
 #[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
@@ -12,11 +13,12 @@ mod tensor;
 
 pub use error::{Error, ErrorKind, Mode, Unsupported};
 pub use format::{call, format_host, format_tensor, infix};
+pub use kernel::{Binary, Build, Kernel, Partial, Place, Source, Step, Unary};
 pub use not_finite::{NotFinite, Quantity, Statistics};
 #[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
 pub use random::Random;
 pub use scalar::ScalarError;
-pub use shape::{Axes, Index, Shape, Slice, Window, n_elements};
+pub use shape::{Axes, Index, Shape, Slice, Window, broadcast, n_elements};
 pub use tensor::{DType, Storage, TensorLike, stretched_axes};
 
 pub(crate) use error::{backend, error_here};

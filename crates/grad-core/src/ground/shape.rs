@@ -459,6 +459,21 @@ impl fmt::Display for Window {
     }
 }
 
+/// The shape rule of elementwise operations: what all arguments broadcast to, at least one.
+#[inline]
+pub fn broadcast(x: &[Shape]) -> Result<Shape, ErrorKind> {
+    let Some((first, others)) = x.split_first() else {
+        return Err(ErrorKind::Arity { expected: 1, got: 0 });
+    };
+    others.iter().try_fold(first.clone(), |left, right| match left.broadcast(right) {
+        Some(shape) => Ok(shape),
+        None => {
+            let right = right.clone();
+            Err(ErrorKind::ShapeMismatch { left, right, rule: "do not broadcast" })
+        }
+    })
+}
+
 /// Writes a list as `[a, b]`, with `Display` of its items.
 pub(crate) fn list<I: IntoIterator<Item: fmt::Display>>(items: I) -> String {
     let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();

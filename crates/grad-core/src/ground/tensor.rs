@@ -7,7 +7,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::ground::{Index, Shape, Slice, Unsupported, Window, n_elements};
+use crate::ground::{Index, Kernel, Shape, Slice, Unsupported, Window, n_elements};
 
 /// A tensor that the engine can differentiate through.
 ///
@@ -410,6 +410,15 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
     /// holds the only reference.
     fn accumulate(self, rhs: &Self) -> Result<Self, Self::Error> {
         self.add(rhs)
+    }
+
+    /// The result of an elementwise formula: for `kernel.arguments()` in their order, the tensor
+    /// that its last step gives. They broadcast.
+    ///
+    /// A backend may override this to compute all steps in one pass over memory, with the same
+    /// bits.
+    fn evaluate(kernel: &Kernel, x: &[&Self]) -> Result<Self, Self::Error> {
+        kernel.step_by_step(x)
     }
 
     // ---------------------------------------------------------------- optional

@@ -127,7 +127,7 @@ impl<T: TensorLike> Tape<T> {
                 Some(at) => Verdict::Zero { at: at.into_iter().map(place).collect() },
             }
         };
-        let is_cut = |id| self.op_at(id).is_some_and(|(op, _)| !op.is_differentiable());
+        let is_cut = |id| self.op_at(id).is_some_and(|(op, _)| !op.facts().differentiable);
         let cuts = younger().filter(|&id| paths.has(id, FROM_X | TO_Y) && is_cut(id));
         let cuts = cuts.map(place).collect();
         Ok(Connection { y: place(y.id), x: place(x.id), verdict, cuts })

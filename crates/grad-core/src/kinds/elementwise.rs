@@ -1,11 +1,45 @@
 //! `Elementwise`: a function of each element, by its partial derivatives.
 
-use crate::ground::{ErrorKind, Shape, TensorLike, call};
-use crate::kinds::{aligned, broadcast, check_arity};
-use crate::tape::{Op, Primal, Var};
+use std::fmt;
+use std::sync::OnceLock;
+
+use smallvec::SmallVec;
+
+use crate::ground::{Build, ErrorKind, Kernel, Partial, Shape, TensorLike, broadcast, call};
+use crate::kinds::kernel::kernel_of;
+use crate::kinds::{align_stack, check_arity};
+use crate::tape::{Cotangents, Facts, Op, Primal, Tangents, Var};
 
 /// A function applied to each element, of one or more arguments that broadcast.
-pub trait Elementwise<T: TensorLike> {
+///
+/// It states its derivative once: as a formula, [`partial`](Elementwise::partial), or as a number,
+/// [`slope`](Elementwise::slope).
+///
+/// ```
+/// use grad_core::Tape;
+/// use grad_core::extend::{ByPartial, Elementwise, Primal, TensorLike, Var};
+///
+/// struct Cube;
+///
+/// impl Elementwise for Cube {
+///     const NAME: &'static str = "cube";
+///
+///     fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+///         x[0].powi(3)
+///     }
+///
+///     fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+///         c * (p.x(0).square() * 3.0)
+///     }
+/// }
+///
+/// let tape = Tape::<f64>::new();
+/// let x = tape.var(2.0);
+/// let y = tape.apply(ByPartial::new(Cube), &[x]);
+/// assert_eq!(tape.backward(y, x)?, 12.0);
+/// # Ok::<(), grad_core::Error>(())
+/// ```
+pub trait Elementwise: 'static {
     /// The name, as errors and traces give it.
     const NAME: &'static str;
 
@@ -13,35 +47,74 @@ pub trait Elementwise<T: TensorLike> {
     const ARITY: usize = 1;
 
     /// The value.
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error>;
+    ///
+    /// # Errors
+    /// Those of the backend.
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error>;
 
     /// `c · ∂y/∂x(arg)`, for a cotangent or tangent `c`, or for tangents that are stacked along one
     /// more leading axis.
-    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T>;
+    ///
+    /// The default is for an operation that states its [`slope`](Elementwise::slope).
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
+        match self.slope(arg) {
+            Some(1.0) => c,
+            Some(-1.0) => -c,
+            Some(slope) => c.scale(slope),
+            None => {
+                let message = "states neither a partial derivative nor a slope".to_string();
+                p.tape().fail(Self::NAME, ErrorKind::Parameter { message })
+            }
+        }
+    }
+
+    /// The partial derivative with respect to argument `arg`, if it is a number. `None` is the
+    /// default.
+    #[inline]
+    fn slope(&self, arg: usize) -> Option<f64> {
+        let _ = arg;
+        None
+    }
 
     /// The right-hand side of a line in a trace.
     fn format(&self, x: &[&str]) -> String {
         call(Self::NAME, x, "")
     }
+}
 
-    /// [`partial`](Elementwise::partial) once more, on plain values of one shape: the same
-    /// operations in the same order, and so the same bits. Handles cost more than the arithmetic
-    /// on single numbers, so the operations that programs on numbers are made of have this; a
-    /// plain sweep that gets `None` asks `partial`.
-    #[doc(hidden)]
-    fn plain(&self, arg: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
-        let _ = (arg, p, c);
-        None
+/// The adapter that makes an [`Elementwise`] function an [`Op`]. It keeps the kernels of the
+/// function's rule.
+pub struct ByPartial<E> {
+    function: E,
+    /// For each argument; `None` where the rule is more than elementwise arithmetic.
+    kernels: OnceLock<SmallVec<[Option<Kernel>; 3]>>,
+}
+
+impl<E: Elementwise> ByPartial<E> {
+    /// The function as an operation.
+    pub const fn new(function: E) -> Self {
+        ByPartial { function, kernels: OnceLock::new() }
+    }
+
+    #[cold]
+    fn build(&self) -> SmallVec<[Option<Kernel>; 3]> {
+        (0..E::ARITY).map(|arg| kernel_of(&self.function, arg)).collect()
     }
 }
 
-/// The adapter that makes an [`Elementwise`] function an [`Op`].
-#[derive(Clone, Copy, Debug)]
-pub struct ByPartial<E>(pub E);
-
-impl<T: TensorLike, E: Elementwise<T>> Op<T> for ByPartial<E> {
+impl<T: TensorLike, E: Elementwise> Op<T> for ByPartial<E> {
     fn name(&self) -> &'static str {
         E::NAME
+    }
+
+    #[inline]
+    fn facts(&self) -> Facts {
+        Facts::keeps_shape(E::ARITY)
     }
 
     #[inline]
@@ -52,48 +125,49 @@ impl<T: TensorLike, E: Elementwise<T>> Op<T> for ByPartial<E> {
 
     #[inline]
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
-        self.0.forward(x)
+        self.function.forward(x)
     }
 
     #[inline]
-    fn vjp<'t>(&self, arg: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        self.0.partial(arg, p, ct)
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
+        x_bar.each(|arg| self.function.partial(arg, p, ct));
     }
 
-    #[inline]
-    fn jvp<'t>(&self, arg: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(self.0.partial(arg, p, t))
-    }
-
-    fn batched<'t>(
-        &self,
-        p: &Primal<'t, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
-        let rank = p.y_shape().rank();
-        let mut sum = None;
-        for (arg, &t) in tangents.iter().enumerate() {
-            let Some(t) = t else { continue };
-            let part = self.0.partial(arg, p, aligned(t, rank));
-            if !part.shape().is_ok_and(|shape| shape.rank() == rank + 1) {
-                return None; // A rule that looks at the shape of c.
-            }
-            sum = Some(sum.map_or(part, |others| others + part));
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        if t.stack().is_none() {
+            return t.sum(|arg, t| self.function.partial(arg, p, t));
         }
-        sum
-    }
-
-    #[inline]
-    fn keeps_shape(&self, n: usize) -> bool {
-        n == E::ARITY
-    }
-
-    #[inline]
-    fn plain(&self, arg: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
-        self.0.plain(arg, p, c)
+        let rank = p.y_shape().rank();
+        let mut is_stack = true;
+        let y_dot = t.sum(|arg, t| {
+            let part = self.function.partial(arg, p, align_stack(t, rank));
+            is_stack &= part.shape().is_ok_and(|shape| shape.rank() == rank + 1);
+            part
+        });
+        // A rule that looks at the shape of c takes one tangent at a time.
+        y_dot.filter(|_| is_stack)
     }
 
     fn format(&self, x: &[&str]) -> String {
-        self.0.format(x)
+        self.function.format(x)
+    }
+
+    #[inline]
+    fn kernel(&self, arg: usize, build: Build) -> Option<Partial<'_>> {
+        if let Some(slope) = self.function.slope(arg) {
+            return Some(Partial::Slope(slope));
+        }
+        let kernels = match (self.kernels.get(), build) {
+            (Some(kernels), _) => kernels,
+            (None, Build::Now) => self.kernels.get_or_init(|| self.build()),
+            (None, Build::Never) => return None,
+        };
+        kernels.get(arg)?.as_ref().map(Partial::Kernel)
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for ByPartial<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ByPartial").field(&self.function).finish()
     }
 }

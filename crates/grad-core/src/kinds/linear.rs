@@ -2,25 +2,31 @@
 
 use crate::ground::{ErrorKind, Shape, TensorLike, call};
 use crate::kinds::check_arity;
-use crate::tape::{Op, Primal, Var};
+use crate::tape::{Cotangents, Op, Primal, Tangents, Var};
 
 /// A linear map of one argument. Forward mode applies it again, to the tangent, hence `Clone`.
-pub trait Linear<T: TensorLike>: Clone + 'static {
+pub trait Linear: Clone + 'static {
     /// The name, as errors and traces give it.
     const NAME: &'static str;
 
     /// The shape rule.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the shape.
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind>;
 
     /// The value.
-    fn forward(&self, x: &T) -> Result<T, T::Error>;
+    ///
+    /// # Errors
+    /// Those of the backend.
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error>;
 
     /// The transposed map, applied to a cotangent.
-    fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T>;
+    fn transpose<'t, T: TensorLike>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T>;
 
-    /// The map applied to k tangents at once, which are stacked: `[k, ..x..]` → `[k, ..y..]`. `None`
-    /// if it takes one at a time.
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+    /// The map applied to k tangents at once, which are stacked: `[k, ..x..]` → `[k, ..y..]`.
+    /// `None`, the default, if it takes one at a time.
+    fn batched<'t, T: TensorLike>(&self, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         let _ = (p, t);
         None
     }
@@ -33,9 +39,16 @@ pub trait Linear<T: TensorLike>: Clone + 'static {
 
 /// The adapter that makes a [`Linear`] map an [`Op`].
 #[derive(Clone, Copy, Debug)]
-pub struct ByTranspose<L>(pub L);
+pub struct ByTranspose<L>(L);
 
-impl<T: TensorLike, L: Linear<T>> Op<T> for ByTranspose<L> {
+impl<L: Linear> ByTranspose<L> {
+    /// The map as an operation.
+    pub const fn new(map: L) -> Self {
+        ByTranspose(map)
+    }
+}
+
+impl<T: TensorLike, L: Linear> Op<T> for ByTranspose<L> {
     fn name(&self) -> &'static str {
         L::NAME
     }
@@ -49,20 +62,16 @@ impl<T: TensorLike, L: Linear<T>> Op<T> for ByTranspose<L> {
         self.0.forward(x[0])
     }
 
-    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        self.0.transpose(p, ct)
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
+        x_bar.each(|_| self.0.transpose(p, ct));
     }
 
-    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(p.tape.apply(ByTranspose(self.0.clone()), &[t]))
-    }
-
-    fn batched<'t>(
-        &self,
-        p: &Primal<'t, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
-        self.0.batched(p, tangents[0]?)
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        let x_dot = t.get(0)?;
+        match t.stack() {
+            None => Some(p.tape.apply(ByTranspose(self.0.clone()), &[x_dot])),
+            Some(_) => self.0.batched(p, x_dot),
+        }
     }
 
     fn format(&self, x: &[&str]) -> String {

@@ -1,11 +1,11 @@
 //! `Step`: a function that is flat wherever it has a derivative.
 
-use crate::ground::{ErrorKind, Shape, TensorLike, call};
-use crate::kinds::{broadcast, check_arity};
-use crate::tape::{Op, Primal, Var};
+use crate::ground::{ErrorKind, Shape, TensorLike, broadcast, call};
+use crate::kinds::check_arity;
+use crate::tape::{Facts, Op};
 
 /// A function of one or more broadcasting arguments whose derivative is zero wherever it has one.
-pub trait Step<T: TensorLike> {
+pub trait Step: 'static {
     /// The name, as errors and traces give it.
     const NAME: &'static str;
 
@@ -13,7 +13,10 @@ pub trait Step<T: TensorLike> {
     const ARITY: usize = 1;
 
     /// The value.
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error>;
+    ///
+    /// # Errors
+    /// Those of the backend.
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error>;
 
     /// The right-hand side of a line in a trace.
     fn format(&self, x: &[&str]) -> String {
@@ -21,13 +24,25 @@ pub trait Step<T: TensorLike> {
     }
 }
 
-/// The adapter that makes a [`Step`] function an [`Op`].
+/// The adapter that makes a [`Step`] function an [`Op`]. Results are untracked, so sweeps pass by.
 #[derive(Clone, Copy, Debug)]
-pub struct NoDerivative<S>(pub S);
+pub struct NoDerivative<S>(S);
 
-impl<T: TensorLike, S: Step<T>> Op<T> for NoDerivative<S> {
+impl<S: Step> NoDerivative<S> {
+    /// The function as an operation.
+    pub const fn new(function: S) -> Self {
+        NoDerivative(function)
+    }
+}
+
+impl<T: TensorLike, S: Step> Op<T> for NoDerivative<S> {
     fn name(&self) -> &'static str {
         S::NAME
+    }
+
+    #[inline]
+    fn facts(&self) -> Facts {
+        Facts::keeps_shape(S::ARITY).without_derivative()
     }
 
     #[inline]
@@ -39,20 +54,6 @@ impl<T: TensorLike, S: Step<T>> Op<T> for NoDerivative<S> {
     #[inline]
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
         self.0.forward(x)
-    }
-
-    // Never called: the result is untracked.
-    fn vjp<'t>(&self, arg: usize, p: &Primal<'t, T>, _: Var<'t, T>) -> Var<'t, T> {
-        p.tape.zeros(p.x(arg), p.shape(arg))
-    }
-
-    fn is_differentiable(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn keeps_shape(&self, n: usize) -> bool {
-        n == S::ARITY
     }
 
     fn format(&self, x: &[&str]) -> String {

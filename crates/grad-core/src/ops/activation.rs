@@ -3,7 +3,7 @@
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 use crate::ground::TensorLike;
-use crate::kinds::{ByPartial, Elementwise};
+use crate::kinds::Elementwise;
 use crate::tape::{Primal, Var};
 
 /// `1/√(2π)`, the density of the normal distribution at 0.
@@ -18,14 +18,14 @@ const GELU_CUBIC: f64 = 0.044715;
 #[derive(Clone, Copy)]
 struct Sigmoid;
 
-impl<T: TensorLike> Elementwise<T> for Sigmoid {
+impl Elementwise for Sigmoid {
     const NAME: &'static str = "sigmoid";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].sigmoid()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         let y = p.y();
         c * (y * (1.0 - y))
     }
@@ -34,14 +34,14 @@ impl<T: TensorLike> Elementwise<T> for Sigmoid {
 #[derive(Clone, Copy)]
 struct Softplus;
 
-impl<T: TensorLike> Elementwise<T> for Softplus {
+impl Elementwise for Softplus {
     const NAME: &'static str = "softplus";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].softplus()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c * p.x(0).sigmoid()
     }
 }
@@ -49,15 +49,15 @@ impl<T: TensorLike> Elementwise<T> for Softplus {
 #[derive(Clone, Copy)]
 struct Relu;
 
-impl<T: TensorLike> Elementwise<T> for Relu {
+impl Elementwise for Relu {
     const NAME: &'static str = "relu";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].relu()
     }
 
     // The mask comes first: where it is 0, even an infinite cotangent stops.
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         p.x(0).gt(0.0).mul_or_zero(c)
     }
 }
@@ -65,15 +65,15 @@ impl<T: TensorLike> Elementwise<T> for Relu {
 #[derive(Clone, Copy)]
 struct Silu;
 
-impl<T: TensorLike> Elementwise<T> for Silu {
+impl Elementwise for Silu {
     const NAME: &'static str = "silu";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].sigmoid()?.mul_or_zero(x[0]) // 0 at −∞
     }
 
     // Beyond ±800, where e⁻ˣ is 0 or ∞, the derivative is 0 or 1; bounding x keeps ∞ · 0 out of it.
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         let x = p.x(0).clamp(-800.0, 800.0);
         let s = x.sigmoid();
         c * (s + x * s * (1.0 - s))
@@ -83,16 +83,16 @@ impl<T: TensorLike> Elementwise<T> for Silu {
 #[derive(Clone, Copy)]
 struct Gelu;
 
-impl<T: TensorLike> Elementwise<T> for Gelu {
+impl Elementwise for Gelu {
     const NAME: &'static str = "gelu";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         let cdf = x[0].scale(FRAC_1_SQRT_2)?.erf()?.shift(1.0)?.scale(0.5)?;
         cdf.mul_or_zero(x[0]) // 0 at −∞
     }
 
     // Beyond ±40, where e^(−x²/2) is 0, the derivative is 0 or 1; as for silu.
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         let x = p.x(0).clamp(-40.0, 40.0);
         let cdf = ((x * FRAC_1_SQRT_2).erf() + 1.0) * 0.5;
         let pdf = (x.square() * -0.5).exp() * FRAC_1_SQRT_2PI;
@@ -104,17 +104,17 @@ impl<T: TensorLike> Elementwise<T> for Gelu {
 #[derive(Clone, Copy)]
 struct GeluTanh;
 
-impl<T: TensorLike> Elementwise<T> for GeluTanh {
+impl Elementwise for GeluTanh {
     const NAME: &'static str = "gelu_tanh";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         let z =
             x[0].square()?.scale(GELU_CUBIC)?.shift(1.0)?.mul(x[0])?.scale(2.0 * SQRT_FRAC_2_PI)?;
         z.sigmoid()?.mul_or_zero(x[0]) // 0 at −∞
     }
 
     // Bounded as for gelu.
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         let x = p.x(0).clamp(-40.0, 40.0);
         let z = x * (x.square() * GELU_CUBIC + 1.0) * (2.0 * SQRT_FRAC_2_PI);
         let dz = (x.square() * (3.0 * GELU_CUBIC) + 1.0) * (2.0 * SQRT_FRAC_2_PI);
@@ -143,7 +143,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn sigmoid(self) -> Self {
-        self.unary(&ByPartial(Sigmoid))
+        self.unary(fixed!(ByPartial, Sigmoid))
     }
 
     /// `ln σ(x) = −softplus(−x)`, elementwise, without taking the logarithm of a number that has
@@ -191,7 +191,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn softplus(self) -> Self {
-        self.unary(&ByPartial(Softplus))
+        self.unary(fixed!(ByPartial, Softplus))
     }
 
     /// The rectifier `max(x, 0)`, elementwise.
@@ -213,7 +213,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn relu(self) -> Self {
-        self.unary(&ByPartial(Relu))
+        self.unary(fixed!(ByPartial, Relu))
     }
 
     /// `x` above 0, else `slope · x`, elementwise.
@@ -285,7 +285,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn silu(self) -> Self {
-        self.unary(&ByPartial(Silu))
+        self.unary(fixed!(ByPartial, Silu))
     }
 
     /// The Gaussian error linear unit `x Φ(x)`, elementwise, with the normal distribution
@@ -309,7 +309,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn gelu(self) -> Self {
-        self.unary(&ByPartial(Gelu))
+        self.unary(fixed!(ByPartial, Gelu))
     }
 
     /// The approximation of [`Var::gelu`] by tanh, elementwise: `½ x (1 + tanh u)` with
@@ -333,6 +333,6 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn gelu_tanh(self) -> Self {
-        self.unary(&ByPartial(GeluTanh))
+        self.unary(fixed!(ByPartial, GeluTanh))
     }
 }

@@ -7,21 +7,16 @@ use crate::tape::{Operand, Primal, Var};
 #[derive(Clone, Copy)]
 struct Add;
 
-impl<T: TensorLike> Elementwise<T> for Add {
+impl Elementwise for Add {
     const NAME: &'static str = "add";
     const ARITY: usize = 2;
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].add(x[1])
     }
 
-    fn partial<'t>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c
-    }
-
-    #[inline]
-    fn plain(&self, _: usize, _: &Primal<'_, T>, c: &T) -> Option<T> {
-        Some(c.clone())
+    fn slope(&self, _: usize) -> Option<f64> {
+        Some(1.0)
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -32,21 +27,16 @@ impl<T: TensorLike> Elementwise<T> for Add {
 #[derive(Clone, Copy)]
 struct Sub;
 
-impl<T: TensorLike> Elementwise<T> for Sub {
+impl Elementwise for Sub {
     const NAME: &'static str = "sub";
     const ARITY: usize = 2;
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].sub(x[1])
     }
 
-    fn partial<'t>(&self, arg: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        if arg == 0 { c } else { -c }
-    }
-
-    #[inline]
-    fn plain(&self, arg: usize, _: &Primal<'_, T>, c: &T) -> Option<T> {
-        if arg == 0 { Some(c.clone()) } else { c.neg().ok() }
+    fn slope(&self, arg: usize) -> Option<f64> {
+        Some(if arg == 0 { 1.0 } else { -1.0 })
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -57,21 +47,21 @@ impl<T: TensorLike> Elementwise<T> for Sub {
 #[derive(Clone, Copy)]
 struct Mul;
 
-impl<T: TensorLike> Elementwise<T> for Mul {
+impl Elementwise for Mul {
     const NAME: &'static str = "mul";
     const ARITY: usize = 2;
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].mul(x[1])
     }
 
-    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
         c * p.x(1 - arg)
-    }
-
-    #[inline]
-    fn plain(&self, arg: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
-        c.mul(&p.plain_x(1 - arg)?).ok()
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -82,26 +72,23 @@ impl<T: TensorLike> Elementwise<T> for Mul {
 #[derive(Clone, Copy)]
 struct Div;
 
-impl<T: TensorLike> Elementwise<T> for Div {
+impl Elementwise for Div {
     const NAME: &'static str = "div";
     const ARITY: usize = 2;
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].div(x[1])
     }
 
-    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
         match arg {
             0 => c.mul_or_zero(p.x(1).recip()),
             _ => -c.mul_or_zero(p.y() / p.x(1)),
-        }
-    }
-
-    #[inline]
-    fn plain(&self, arg: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
-        match arg {
-            0 => c.mul_or_zero(&p.plain_x(1)?.recip().ok()?).ok(),
-            _ => c.mul_or_zero(&p.plain_y().div(&p.plain_x(1)?).ok()?).ok()?.neg().ok(),
         }
     }
 
@@ -113,28 +100,25 @@ impl<T: TensorLike> Elementwise<T> for Div {
 #[derive(Clone, Copy)]
 struct MulOrZero;
 
-impl<T: TensorLike> Elementwise<T> for MulOrZero {
+impl Elementwise for MulOrZero {
     const NAME: &'static str = "mul_or_zero";
     const ARITY: usize = 2;
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].mul_or_zero(x[1])
     }
 
     // Bilinear, and never a selection on x: that would lose d/dx at x = 0. Where p is infinite, its
     // tangent may be so too: there the zero of x must count as well.
-    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
         match arg {
             0 => c.mul_or_zero(p.x(1)),
             _ => c.mul_or_zero_both(p.x(0)),
-        }
-    }
-
-    #[inline]
-    fn plain(&self, arg: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
-        match arg {
-            0 => c.mul_or_zero(&p.plain_x(1)?).ok(),
-            _ => mul_or_zero_both(c, &p.plain_x(0)?).ok(),
         }
     }
 }
@@ -143,21 +127,21 @@ impl<T: TensorLike> Elementwise<T> for MulOrZero {
 #[derive(Clone, Copy)]
 struct MulOrZeroBoth;
 
-impl<T: TensorLike> Elementwise<T> for MulOrZeroBoth {
+impl Elementwise for MulOrZeroBoth {
     const NAME: &'static str = "mul_or_zero_both";
     const ARITY: usize = 2;
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         mul_or_zero_both(x[0], x[1])
     }
 
-    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
         c.mul_or_zero_both(p.x(1 - arg))
-    }
-
-    #[inline]
-    fn plain(&self, arg: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
-        mul_or_zero_both(c, &p.plain_x(1 - arg)?).ok()
     }
 }
 
@@ -169,20 +153,15 @@ fn mul_or_zero_both<T: TensorLike>(x: &T, p: &T) -> Result<T, T::Error> {
 #[derive(Clone, Copy)]
 struct Neg;
 
-impl<T: TensorLike> Elementwise<T> for Neg {
+impl Elementwise for Neg {
     const NAME: &'static str = "neg";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].neg()
     }
 
-    fn partial<'t>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        -c
-    }
-
-    #[inline]
-    fn plain(&self, _: usize, _: &Primal<'_, T>, c: &T) -> Option<T> {
-        c.neg().ok()
+    fn slope(&self, _: usize) -> Option<f64> {
+        Some(-1.0)
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -193,20 +172,15 @@ impl<T: TensorLike> Elementwise<T> for Neg {
 #[derive(Clone, Copy)]
 pub(super) struct Scale(pub(super) f64);
 
-impl<T: TensorLike> Elementwise<T> for Scale {
+impl Elementwise for Scale {
     const NAME: &'static str = "scale";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].scale(self.0)
     }
 
-    fn partial<'t>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.scale(self.0)
-    }
-
-    #[inline]
-    fn plain(&self, _: usize, _: &Primal<'_, T>, c: &T) -> Option<T> {
-        c.scale(self.0).ok()
+    fn slope(&self, _: usize) -> Option<f64> {
+        Some(self.0)
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -217,20 +191,15 @@ impl<T: TensorLike> Elementwise<T> for Scale {
 #[derive(Clone, Copy)]
 struct Shift(f64);
 
-impl<T: TensorLike> Elementwise<T> for Shift {
+impl Elementwise for Shift {
     const NAME: &'static str = "shift";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].shift(self.0)
     }
 
-    fn partial<'t>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c
-    }
-
-    #[inline]
-    fn plain(&self, _: usize, _: &Primal<'_, T>, c: &T) -> Option<T> {
-        Some(c.clone())
+    fn slope(&self, _: usize) -> Option<f64> {
+        Some(1.0)
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -242,20 +211,15 @@ impl<T: TensorLike> Elementwise<T> for Shift {
 #[derive(Clone, Copy)]
 struct Recip;
 
-impl<T: TensorLike> Elementwise<T> for Recip {
+impl Elementwise for Recip {
     const NAME: &'static str = "recip";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].recip()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         -c.mul_or_zero(p.y().square())
-    }
-
-    #[inline]
-    fn plain(&self, _: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
-        c.mul_or_zero(&p.plain_y().square().ok()?).ok()?.neg().ok()
     }
 }
 
@@ -285,7 +249,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     #[inline]
     pub fn add(self, y: impl Operand<'t, T>) -> Self {
-        self.binary(&ByPartial(Add), y)
+        self.binary(fixed!(ByPartial, Add), y)
     }
 
     /// The difference `x − y`, elementwise; also written `x - y`.
@@ -311,7 +275,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     #[inline]
     pub fn sub(self, y: impl Operand<'t, T>) -> Self {
-        self.binary(&ByPartial(Sub), y)
+        self.binary(fixed!(ByPartial, Sub), y)
     }
 
     /// The product `x · y`, elementwise; also written `x * y`.
@@ -337,7 +301,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     #[inline]
     pub fn mul(self, y: impl Operand<'t, T>) -> Self {
-        self.binary(&ByPartial(Mul), y)
+        self.binary(fixed!(ByPartial, Mul), y)
     }
 
     /// The quotient `x / y`, elementwise; also written `x / y`.
@@ -363,7 +327,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     #[inline]
     pub fn div(self, y: impl Operand<'t, T>) -> Self {
-        self.binary(&ByPartial(Div), y)
+        self.binary(fixed!(ByPartial, Div), y)
     }
 
     /// The product `x · p`, but 0 where `x = 0`, even against an infinite or NaN `p`.
@@ -392,13 +356,13 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     #[inline]
     pub fn mul_or_zero(self, p: impl Operand<'t, T>) -> Self {
-        self.binary(&ByPartial(MulOrZero), p)
+        self.binary(fixed!(ByPartial, MulOrZero), p)
     }
 
     /// The product `x · p`, but 0 where either is 0.
     #[track_caller]
     pub(crate) fn mul_or_zero_both(self, p: Self) -> Self {
-        self.binary(&ByPartial(MulOrZeroBoth), p)
+        self.binary(fixed!(ByPartial, MulOrZeroBoth), p)
     }
 
     /// The negative `−x`, elementwise; also written `-x`.
@@ -418,7 +382,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn neg(self) -> Self {
-        self.unary(&ByPartial(Neg))
+        self.unary(fixed!(ByPartial, Neg))
     }
 
     /// The product with a constant number; also written `x * 2.0`.
@@ -440,7 +404,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn scale(self, by: f64) -> Self {
-        self.with(ByPartial(Scale(by)))
+        self.with(ByPartial::new(Scale(by)))
     }
 
     /// The sum with a constant number; also written `x + 2.0` and `x - 2.0`.
@@ -460,7 +424,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn shift(self, by: f64) -> Self {
-        self.with(ByPartial(Shift(by)))
+        self.with(ByPartial::new(Shift(by)))
     }
 
     /// `mul · x + add` with constant numbers, elementwise: [`Var::scale`], then [`Var::shift`].
@@ -504,6 +468,6 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn recip(self) -> Self {
-        self.unary(&ByPartial(Recip))
+        self.unary(fixed!(ByPartial, Recip))
     }
 }

@@ -8,7 +8,7 @@ use crate::tape::{Primal, Var};
 #[derive(Clone)]
 struct Triangle<const UPPER: bool>(isize);
 
-impl<T: TensorLike, const UPPER: bool> Linear<T> for Triangle<UPPER> {
+impl<const UPPER: bool> Linear for Triangle<UPPER> {
     const NAME: &'static str = if UPPER { "triu" } else { "tril" };
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
@@ -16,7 +16,7 @@ impl<T: TensorLike, const UPPER: bool> Linear<T> for Triangle<UPPER> {
     }
 
     // A selection: a product would make NaN of what is infinite in the other triangle.
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         let [.., m, n] = *x.shape() else { return Ok(x.clone()) };
         if n_elements(x.shape()) == Some(0) {
             return Ok(x.clone());
@@ -30,16 +30,16 @@ impl<T: TensorLike, const UPPER: bool> Linear<T> for Triangle<UPPER> {
         x.from_host(&[m, n], &mask)?.select(x, &x.scalar(0.0)?)
     }
 
-    fn transpose<'t>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        ct.with(ByTranspose(self.clone()))
+    fn transpose<'t, T: TensorLike>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+        ct.with(ByTranspose::new(self.clone()))
     }
 
-    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(t.with(ByTranspose(self.clone())))
+    fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.with(ByTranspose::new(self.clone())))
     }
 
     fn format(&self, x: &[&str]) -> String {
-        call(<Self as Linear<T>>::NAME, x, &self.0.to_string())
+        call(<Self as Linear>::NAME, x, &self.0.to_string())
     }
 }
 
@@ -76,7 +76,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Non-smooth points: none.
     #[track_caller]
     pub fn tril(self, k: isize) -> Self {
-        self.with(ByTranspose(Triangle::<false>(k)))
+        self.with(ByTranspose::new(Triangle::<false>(k)))
     }
 
     /// The elements of matrices on and above diagonal `k`, and 0 elsewhere; diagonal 0 is the main
@@ -94,7 +94,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Non-smooth points: none.
     #[track_caller]
     pub fn triu(self, k: isize) -> Self {
-        self.with(ByTranspose(Triangle::<true>(k)))
+        self.with(ByTranspose::new(Triangle::<true>(k)))
     }
 
     /// The main diagonals of matrices: a [`Var::slice`] of the elements in row-major order.

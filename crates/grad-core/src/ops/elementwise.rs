@@ -3,20 +3,20 @@
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10};
 
 use crate::ground::TensorLike;
-use crate::kinds::{ByPartial, Elementwise};
+use crate::kinds::Elementwise;
 use crate::tape::{Operand, Primal, Var};
 
 #[derive(Clone, Copy)]
 struct Exp;
 
-impl<T: TensorLike> Elementwise<T> for Exp {
+impl Elementwise for Exp {
     const NAME: &'static str = "exp";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].exp()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c.mul_or_zero(p.y())
     }
 }
@@ -24,15 +24,15 @@ impl<T: TensorLike> Elementwise<T> for Exp {
 #[derive(Clone, Copy)]
 struct Expm1;
 
-impl<T: TensorLike> Elementwise<T> for Expm1 {
+impl Elementwise for Expm1 {
     const NAME: &'static str = "expm1";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].expm1()
     }
 
     // Not y + 1, which is 0 where x is far below 0.
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c.mul_or_zero(p.x(0).exp())
     }
 }
@@ -40,14 +40,14 @@ impl<T: TensorLike> Elementwise<T> for Expm1 {
 #[derive(Clone, Copy)]
 struct Exp2;
 
-impl<T: TensorLike> Elementwise<T> for Exp2 {
+impl Elementwise for Exp2 {
     const NAME: &'static str = "exp2";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].exp2()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c.mul_or_zero(p.y() * LN_2)
     }
 }
@@ -55,14 +55,14 @@ impl<T: TensorLike> Elementwise<T> for Exp2 {
 #[derive(Clone, Copy)]
 struct Ln;
 
-impl<T: TensorLike> Elementwise<T> for Ln {
+impl Elementwise for Ln {
     const NAME: &'static str = "ln";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].ln()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c.mul_or_zero(p.x(0).recip())
     }
 }
@@ -70,14 +70,14 @@ impl<T: TensorLike> Elementwise<T> for Ln {
 #[derive(Clone, Copy)]
 struct Log2;
 
-impl<T: TensorLike> Elementwise<T> for Log2 {
+impl Elementwise for Log2 {
     const NAME: &'static str = "log2";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].log2()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c.mul_or_zero((p.x(0) * LN_2).recip())
     }
 }
@@ -85,14 +85,14 @@ impl<T: TensorLike> Elementwise<T> for Log2 {
 #[derive(Clone, Copy)]
 struct Log10;
 
-impl<T: TensorLike> Elementwise<T> for Log10 {
+impl Elementwise for Log10 {
     const NAME: &'static str = "log10";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].log10()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c.mul_or_zero((p.x(0) * LN_10).recip())
     }
 }
@@ -100,14 +100,14 @@ impl<T: TensorLike> Elementwise<T> for Log10 {
 #[derive(Clone, Copy)]
 struct Log1p;
 
-impl<T: TensorLike> Elementwise<T> for Log1p {
+impl Elementwise for Log1p {
     const NAME: &'static str = "log1p";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].log1p()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c.mul_or_zero((p.x(0) + 1.0).recip())
     }
 }
@@ -115,17 +115,22 @@ impl<T: TensorLike> Elementwise<T> for Log1p {
 #[derive(Clone, Copy)]
 struct LogAddExp;
 
-impl<T: TensorLike> Elementwise<T> for LogAddExp {
+impl Elementwise for LogAddExp {
     const NAME: &'static str = "logaddexp";
     const ARITY: usize = 2;
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         let tied = x[0].eq(x[1])?;
         let distance = tied.select(&tied.scalar(0.0)?, &x[0].sub(x[1])?)?.abs()?;
         x[0].maximum(x[1])?.add(&distance.neg()?.exp()?.log1p()?)
     }
 
-    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
         let (this, other) = (p.x(arg), p.x(1 - arg));
         let difference = this - other;
         // ∞ − ∞ is NaN, and stands for 0; elsewhere a mask would lose the second derivative.
@@ -137,16 +142,21 @@ impl<T: TensorLike> Elementwise<T> for LogAddExp {
 #[derive(Clone, Copy)]
 struct Xlogy;
 
-impl<T: TensorLike> Elementwise<T> for Xlogy {
+impl Elementwise for Xlogy {
     const NAME: &'static str = "xlogy";
     const ARITY: usize = 2;
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         let product = x[0].mul_or_zero(&x[1].ln()?)?;
         x[1].eq(x[1])?.select(&product, x[1])
     }
 
-    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
         match arg {
             0 => c.mul_or_zero(p.x(1).ln()),
             _ => c.mul_or_zero(p.x(0)).mul_or_zero(p.x(1).recip()),
@@ -157,15 +167,15 @@ impl<T: TensorLike> Elementwise<T> for Xlogy {
 #[derive(Clone, Copy)]
 struct Erf;
 
-impl<T: TensorLike> Elementwise<T> for Erf {
+impl Elementwise for Erf {
     const NAME: &'static str = "erf";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].erf()
     }
 
     // Beyond ±30 the derivative is 0; bounding x keeps ∞ · 0 out of those that follow.
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         let x = p.x(0).clamp(-30.0, 30.0);
         c * ((-x.square()).exp() * FRAC_2_SQRT_PI)
     }
@@ -174,14 +184,14 @@ impl<T: TensorLike> Elementwise<T> for Erf {
 #[derive(Clone, Copy)]
 struct Abs;
 
-impl<T: TensorLike> Elementwise<T> for Abs {
+impl Elementwise for Abs {
     const NAME: &'static str = "abs";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].abs()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         p.x(0).sign().mul_or_zero(c)
     }
 }
@@ -216,7 +226,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn exp(self) -> Self {
-        self.unary(&ByPartial(Exp))
+        self.unary(fixed!(ByPartial, Exp))
     }
 
     /// `eˣ − 1`, elementwise; accurate near 0.
@@ -240,7 +250,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn expm1(self) -> Self {
-        self.unary(&ByPartial(Expm1))
+        self.unary(fixed!(ByPartial, Expm1))
     }
 
     /// The power of two `2ˣ`, elementwise.
@@ -263,7 +273,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn exp2(self) -> Self {
-        self.unary(&ByPartial(Exp2))
+        self.unary(fixed!(ByPartial, Exp2))
     }
 
     /// The natural logarithm, elementwise.
@@ -287,7 +297,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn ln(self) -> Self {
-        self.unary(&ByPartial(Ln))
+        self.unary(fixed!(ByPartial, Ln))
     }
 
     /// The logarithm to base 2, elementwise.
@@ -310,7 +320,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn log2(self) -> Self {
-        self.unary(&ByPartial(Log2))
+        self.unary(fixed!(ByPartial, Log2))
     }
 
     /// The logarithm to base 10, elementwise.
@@ -333,7 +343,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn log10(self) -> Self {
-        self.unary(&ByPartial(Log10))
+        self.unary(fixed!(ByPartial, Log10))
     }
 
     /// `ln(1 + x)`, elementwise; accurate near 0.
@@ -356,7 +366,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn log1p(self) -> Self {
-        self.unary(&ByPartial(Log1p))
+        self.unary(fixed!(ByPartial, Log1p))
     }
 
     /// `ln(eˣ + eʸ)`, elementwise; no intermediate overflows.
@@ -383,7 +393,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn logaddexp(self, y: impl Operand<'t, T>) -> Self {
-        self.binary(&ByPartial(LogAddExp), y)
+        self.binary(fixed!(ByPartial, LogAddExp), y)
     }
 
     /// `x ln y`, elementwise, and 0 where `x = 0`, even if `y` is 0 or infinite; NaN where `y` is.
@@ -410,7 +420,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn xlogy(self, y: impl Operand<'t, T>) -> Self {
-        self.binary(&ByPartial(Xlogy), y)
+        self.binary(fixed!(ByPartial, Xlogy), y)
     }
 
     /// The error function `2/√π ∫₀ˣ e^(−t²) dt`, elementwise.
@@ -433,7 +443,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn erf(self) -> Self {
-        self.unary(&ByPartial(Erf))
+        self.unary(fixed!(ByPartial, Erf))
     }
 
     /// The absolute value, elementwise.
@@ -455,6 +465,6 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn abs(self) -> Self {
-        self.unary(&ByPartial(Abs))
+        self.unary(fixed!(ByPartial, Abs))
     }
 }

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::ground::{ErrorKind, Index, Shape, TensorLike, call, resized, resolve_axis};
-use crate::kinds::{ByTranspose, Linear, behind};
+use crate::kinds::{ByTranspose, Linear, stack_shape};
 use crate::tape::{Primal, Var};
 
 #[derive(Clone)]
@@ -13,7 +13,7 @@ struct IndexSelect {
     index: Rc<[usize]>,
 }
 
-impl<T: TensorLike> Linear<T> for IndexSelect {
+impl Linear for IndexSelect {
     const NAME: &'static str = "index_select";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
@@ -21,18 +21,18 @@ impl<T: TensorLike> Linear<T> for IndexSelect {
         Ok(resized(x, self.axis, self.index.len()))
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         x.index_select(self.axis, &self.index)
     }
 
-    fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn transpose<'t, T: TensorLike>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         let (axis, index, size) = (self.axis, self.index.clone(), p.shape(0)[self.axis]);
-        ct.with(ByTranspose(IndexAdd { axis, index, size }))
+        ct.with(ByTranspose::new(IndexAdd { axis, index, size }))
     }
 
-    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         let (axis, index) = (self.axis + 1, self.index.clone());
-        Some(t.with(ByTranspose(IndexSelect { axis, index })))
+        Some(t.with(ByTranspose::new(IndexSelect { axis, index })))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -47,7 +47,7 @@ struct IndexAdd {
     size: usize,
 }
 
-impl<T: TensorLike> Linear<T> for IndexAdd {
+impl Linear for IndexAdd {
     const NAME: &'static str = "index_add";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
@@ -61,17 +61,17 @@ impl<T: TensorLike> Linear<T> for IndexAdd {
         Ok(shape)
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         x.index_add(self.axis, &self.index, self.size)
     }
 
-    fn transpose<'t>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn transpose<'t, T: TensorLike>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         let (axis, index) = (self.axis, self.index.clone());
-        ct.with(ByTranspose(IndexSelect { axis, index }))
+        ct.with(ByTranspose::new(IndexSelect { axis, index }))
     }
 
-    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(t.with(ByTranspose(IndexAdd { axis: self.axis + 1, ..self.clone() })))
+    fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.with(ByTranspose::new(IndexAdd { axis: self.axis + 1, ..self.clone() })))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -85,7 +85,7 @@ struct Gather {
     index: Index,
 }
 
-impl<T: TensorLike> Linear<T> for Gather {
+impl Linear for Gather {
     const NAME: &'static str = "gather";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
@@ -93,18 +93,18 @@ impl<T: TensorLike> Linear<T> for Gather {
         Ok(self.index.shape().clone())
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         x.gather(self.axis, &self.index)
     }
 
-    fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn transpose<'t, T: TensorLike>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         let (axis, index, shape) = (self.axis, self.index.clone(), p.shape(0));
-        ct.with(ByTranspose(ScatterAdd { axis, index, shape }))
+        ct.with(ByTranspose::new(ScatterAdd { axis, index, shape }))
     }
 
-    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         let (axis, index) = (self.axis + 1, stacked(t, &self.index)?);
-        Some(t.with(ByTranspose(Gather { axis, index })))
+        Some(t.with(ByTranspose::new(Gather { axis, index })))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -120,7 +120,7 @@ struct ScatterAdd {
     shape: Shape,
 }
 
-impl<T: TensorLike> Linear<T> for ScatterAdd {
+impl Linear for ScatterAdd {
     const NAME: &'static str = "scatter_add";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
@@ -129,19 +129,19 @@ impl<T: TensorLike> Linear<T> for ScatterAdd {
         Ok(self.shape.clone())
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         x.scatter_add(self.axis, &self.index, &self.shape)
     }
 
-    fn transpose<'t>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn transpose<'t, T: TensorLike>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         let (axis, index) = (self.axis, self.index.clone());
-        ct.with(ByTranspose(Gather { axis, index }))
+        ct.with(ByTranspose::new(Gather { axis, index }))
     }
 
-    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         let (axis, index) = (self.axis + 1, stacked(t, &self.index)?);
-        let shape = behind(t, &self.shape);
-        Some(t.with(ByTranspose(ScatterAdd { axis, index, shape })))
+        let shape = stack_shape(t, &self.shape);
+        Some(t.with(ByTranspose::new(ScatterAdd { axis, index, shape })))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -151,7 +151,7 @@ impl<T: TensorLike> Linear<T> for ScatterAdd {
 
 /// The same index for each of the tensors that are stacked in `t`; `None` if memory cannot hold it.
 fn stacked<T: TensorLike>(t: Var<'_, T>, index: &Index) -> Option<Index> {
-    let shape = behind(t, index.shape());
+    let shape = stack_shape(t, index.shape());
     let n = shape.n_elements()?;
     let mut data = Vec::new();
     data.try_reserve_exact(n).ok()?;
@@ -231,7 +231,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     pub fn index_select(self, axis: isize, index: &[usize]) -> Self {
         let Ok(shape) = self.shape() else { return self };
         match resolve_axis(axis, shape.rank()) {
-            Ok(axis) => self.with(ByTranspose(IndexSelect { axis, index: index.into() })),
+            Ok(axis) => self.with(ByTranspose::new(IndexSelect { axis, index: index.into() })),
             Err(kind) => self.void("index_select", kind),
         }
     }
@@ -265,7 +265,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
             return self.void("index_add", ErrorKind::ShapeMismatch { left, right, rule });
         }
         let (index, size) = (index.into(), shape[axis]);
-        self + source.with(ByTranspose(IndexAdd { axis, index, size }))
+        self + source.with(ByTranspose::new(IndexAdd { axis, index, size }))
     }
 
     /// Element by element along `axis`: `y[.., i, ..] = x[.., index[.., i, ..], ..]`.
@@ -286,7 +286,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     pub fn gather(self, axis: isize, index: impl Into<Index>) -> Self {
         let Ok(shape) = self.shape() else { return self };
         match resolve_axis(axis, shape.rank()) {
-            Ok(axis) => self.with(ByTranspose(Gather { axis, index: index.into() })),
+            Ok(axis) => self.with(ByTranspose::new(Gather { axis, index: index.into() })),
             Err(kind) => self.void("gather", kind),
         }
     }
@@ -313,7 +313,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
         match resolve_axis(axis, shape.rank()) {
             Ok(axis) => {
                 let index = index.into();
-                self + source.with(ByTranspose(ScatterAdd { axis, index, shape }))
+                self + source.with(ByTranspose::new(ScatterAdd { axis, index, shape }))
             }
             Err(kind) => self.void("scatter_add", kind),
         }
@@ -351,7 +351,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
         let winner = self.new_constant(&source_shape, &winner);
         let written = self.new_constant(&shape, &written);
         let source = winner.where_(source, 0.0);
-        written.where_(source.with(ByTranspose(ScatterAdd { axis, index, shape })), self)
+        written.where_(source.with(ByTranspose::new(ScatterAdd { axis, index, shape })), self)
     }
 
     /// The elements at the places in `index`, which count in row-major order: a [`Var::reshape`] and

@@ -1,8 +1,8 @@
 //! Joining tensors along an axis, and splitting them. All linear.
 
 use crate::ground::{ErrorKind, Shape, TensorLike, call, resized, resolve_axis};
-use crate::kinds::behind;
-use crate::tape::{Op, Primal, Tape, Var};
+use crate::kinds::stack_shape;
+use crate::tape::{Cotangents, Op, Primal, Tangents, Tape, Var};
 
 /// Holds the axis.
 struct Concat(usize);
@@ -32,58 +32,31 @@ impl<T: TensorLike> Op<T> for Concat {
         x[0].concat(&x[1..], self.0)
     }
 
-    fn vjp<'t>(&self, arg: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        let start = (0..arg).map(|before| p.shape(before)[self.0]).sum();
-        ct.narrow(self.0 as isize, start, p.shape(arg)[self.0])
-    }
-
-    // Not one `vjp` after the other: each would add up the sizes before it.
-    fn pullback<'t>(
-        &self,
-        p: &Primal<'t, T>,
-        ct: Var<'t, T>,
-        wanted: &[bool],
-        x_bar: &mut [Option<Var<'t, T>>],
-    ) {
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
         let mut start = 0;
-        for (arg, (&wanted, x_bar)) in wanted.iter().zip(x_bar).enumerate() {
+        for arg in 0..p.n_inputs() {
             let size = p.shape(arg)[self.0];
-            if wanted {
-                *x_bar = Some(ct.narrow(self.0 as isize, start, size));
+            if x_bar.wants(arg) {
+                x_bar.set(arg, ct.narrow(self.0 as isize, start, size));
             }
             start += size;
         }
     }
 
-    fn pushforward<'t>(
-        &self,
-        p: &Primal<'t, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
-        let mut x_dot = Vec::with_capacity(tangents.len());
-        for (arg, tangent) in tangents.iter().enumerate() {
-            x_dot.push(match tangent {
-                Some(tangent) => *tangent,
-                None => p.x(arg).zeros_like(),
-            });
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        let (axis, one) = match t.stack() {
+            None => (self.0, None),
+            Some(_) => (self.0 + 1, Some(t.list().iter().find_map(|&t| t)?)),
+        };
+        let zeros = |arg: usize| match one {
+            None => p.x(arg).zeros_like(),
+            Some(one) => p.x(arg).zeros_like().expand(stack_shape(one, &p.shape(arg))),
+        };
+        let mut x_dot = Vec::with_capacity(p.n_inputs());
+        for (arg, t) in t.list().iter().enumerate() {
+            x_dot.push(t.unwrap_or_else(|| zeros(arg)));
         }
-        Some(p.tape().apply(Concat(self.0), &x_dot))
-    }
-
-    fn batched<'t>(
-        &self,
-        p: &Primal<'t, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
-        let one = tangents.iter().find_map(|&t| t)?;
-        let mut x_dot = Vec::with_capacity(tangents.len());
-        for (arg, tangent) in tangents.iter().enumerate() {
-            x_dot.push(match tangent {
-                Some(tangent) => *tangent,
-                None => p.x(arg).zeros_like().expand(behind(one, &p.shape(arg))),
-            });
-        }
-        Some(p.tape().apply(Concat(self.0 + 1), &x_dot))
+        Some(p.tape().apply(Concat(axis), &x_dot))
     }
 
     fn format(&self, x: &[&str]) -> String {

@@ -1,5 +1,15 @@
 //! The operations: the calculus of the library, a screen a family.
 
+/// An operation that is written out, parameters included, as a static one: to record it allocates
+/// nothing, and its kernels are made once.
+macro_rules! fixed {
+    ($kind:ident, $function:ident $(($($parameter:expr),*))?) => {{
+        static OP: crate::kinds::$kind<$function> =
+            crate::kinds::$kind::new($function $(($($parameter),*))?);
+        &OP
+    }};
+}
+
 mod activation;
 mod arith;
 mod composite;

@@ -4,34 +4,29 @@
 use smallvec::SmallVec;
 
 use crate::ground::{Axes, ErrorKind, Shape, Slice, TensorLike, call, list, resized, resolve_axis};
-use crate::kinds::{ByPartial, ByTranspose, Elementwise, Linear, aligned, behind};
-use crate::tape::{Op, Primal, Var};
+use crate::kinds::{ByTranspose, Elementwise, Linear, align_stack, stack_shape};
+use crate::tape::{Cotangents, Op, Primal, Tangents, Var};
 
 #[derive(Clone, Copy)]
 struct Identity;
 
 // Its partial derivative, 1, records nothing; as a linear map it would record itself.
-impl<T: TensorLike> Elementwise<T> for Identity {
+impl Elementwise for Identity {
     const NAME: &'static str = "identity";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         Ok(x[0].clone())
     }
 
-    fn partial<'t>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c
-    }
-
-    #[inline]
-    fn plain(&self, _: usize, _: &Primal<'_, T>, c: &T) -> Option<T> {
-        Some(c.clone())
     }
 }
 
 #[derive(Clone)]
 struct Expand(Shape);
 
-impl<T: TensorLike> Linear<T> for Expand {
+impl Linear for Expand {
     const NAME: &'static str = "expand";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
@@ -45,18 +40,18 @@ impl<T: TensorLike> Linear<T> for Expand {
         }
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         x.expand(&self.0)
     }
 
     // The transpose is un-broadcasting, which is the sweep's task.
-    fn transpose<'t>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn transpose<'t, T: TensorLike>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         ct
     }
 
     // Broadcasting is the sweep's task too.
-    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(aligned(t, self.0.rank()))
+    fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(align_stack(t, self.0.rank()))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -67,7 +62,7 @@ impl<T: TensorLike> Linear<T> for Expand {
 #[derive(Clone)]
 struct Reshape(Shape);
 
-impl<T: TensorLike> Linear<T> for Reshape {
+impl Linear for Reshape {
     const NAME: &'static str = "reshape";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
@@ -81,16 +76,16 @@ impl<T: TensorLike> Linear<T> for Reshape {
         }
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         x.reshape(&self.0)
     }
 
-    fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn transpose<'t, T: TensorLike>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         ct.reshape(p.shape(0))
     }
 
-    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(t.reshape(behind(t, &self.0)))
+    fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.reshape(stack_shape(t, &self.0)))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -102,28 +97,28 @@ impl<T: TensorLike> Linear<T> for Reshape {
 #[derive(Clone)]
 struct Permute(SmallVec<[usize; 4]>);
 
-impl<T: TensorLike> Linear<T> for Permute {
+impl Linear for Permute {
     const NAME: &'static str = "permute";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
         Ok(self.0.iter().map(|&axis| x[axis]).collect())
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         x.permute(&self.0)
     }
 
-    fn transpose<'t>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn transpose<'t, T: TensorLike>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         let mut inverse = self.0.clone();
         for (place, &axis) in self.0.iter().enumerate() {
             inverse[axis] = place;
         }
-        ct.with(ByTranspose(Permute(inverse)))
+        ct.with(ByTranspose::new(Permute(inverse)))
     }
 
-    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         let axes = [0].into_iter().chain(self.0.iter().map(|axis| axis + 1));
-        Some(t.with(ByTranspose(Permute(axes.collect()))))
+        Some(t.with(ByTranspose::new(Permute(axes.collect()))))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -133,7 +128,7 @@ impl<T: TensorLike> Linear<T> for Permute {
 
 /// The slices of tensors that are stacked in `t`.
 fn stacked<T: TensorLike>(t: Var<'_, T>, slices: &[Slice]) -> Vec<Slice> {
-    let all = behind(t, &[]).first().map(|&k| Slice::all(k));
+    let all = stack_shape(t, &[]).first().map(|&k| Slice::all(k));
     all.into_iter().chain(slices.iter().copied()).collect()
 }
 
@@ -141,22 +136,22 @@ fn stacked<T: TensorLike>(t: Var<'_, T>, slices: &[Slice]) -> Vec<Slice> {
 #[derive(Clone)]
 struct Part(Vec<Slice>);
 
-impl<T: TensorLike> Linear<T> for Part {
+impl Linear for Part {
     const NAME: &'static str = "slice";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
         Slice::shape_of(&self.0, x)
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         x.slice(&self.0)
     }
 
-    fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn transpose<'t, T: TensorLike>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         ct.unslice(p.shape(0), &self.0)
     }
 
-    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         Some(t.slice(&stacked(t, &self.0)))
     }
 
@@ -169,7 +164,7 @@ impl<T: TensorLike> Linear<T> for Part {
 #[derive(Clone)]
 struct Whole(Shape, Vec<Slice>);
 
-impl<T: TensorLike> Linear<T> for Whole {
+impl Linear for Whole {
     const NAME: &'static str = "unslice";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
@@ -183,16 +178,16 @@ impl<T: TensorLike> Linear<T> for Whole {
         }
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         x.unslice(&self.0, &self.1)
     }
 
-    fn transpose<'t>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn transpose<'t, T: TensorLike>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         ct.slice(&self.1)
     }
 
-    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(t.unslice(behind(t, &self.0), &stacked(t, &self.1)))
+    fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.unslice(stack_shape(t, &self.0), &stacked(t, &self.1)))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -244,18 +239,16 @@ impl<T: TensorLike> Op<T> for Pad {
         inside.select(&padded, &x.scalar(self.1)?)
     }
 
-    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        ct.slice(&self.frame(&p.shape(0)).1)
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
+        x_bar.each(|_| ct.slice(&self.frame(&p.shape(0)).1));
     }
 
-    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
         let (shape, slices) = self.frame(&p.shape(0));
-        Some(t.unslice(shape, &slices))
-    }
-
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
-        let (t, (shape, slices)) = (t[0]?, self.frame(&p.shape(0)));
-        Some(t.unslice(behind(t, &shape), &stacked(t, &slices)))
+        t.sum(|_, x_dot| match t.stack() {
+            None => x_dot.unslice(&shape, &slices),
+            Some(_) => x_dot.unslice(stack_shape(x_dot, &shape), &stacked(x_dot, &slices)),
+        })
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -267,27 +260,27 @@ impl<T: TensorLike> Op<T> for Pad {
 #[derive(Clone)]
 struct Flip(SmallVec<[usize; 4]>);
 
-impl<T: TensorLike> Linear<T> for Flip {
+impl Linear for Flip {
     const NAME: &'static str = "flip";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
         Ok(x.clone())
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         self.0.iter().try_fold(x.clone(), |y, &axis| {
             let backwards: Vec<usize> = (0..x.shape()[axis]).rev().collect();
             y.index_select(axis, &backwards)
         })
     }
 
-    fn transpose<'t>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        ct.with(ByTranspose(self.clone()))
+    fn transpose<'t, T: TensorLike>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+        ct.with(ByTranspose::new(self.clone()))
     }
 
-    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         let axes = self.0.iter().map(|axis| axis + 1).collect();
-        Some(t.with(ByTranspose(Flip(axes))))
+        Some(t.with(ByTranspose::new(Flip(axes))))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -299,25 +292,25 @@ impl<T: TensorLike> Linear<T> for Flip {
 #[derive(Clone)]
 struct Roll(usize, usize);
 
-impl<T: TensorLike> Linear<T> for Roll {
+impl Linear for Roll {
     const NAME: &'static str = "roll";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
         Ok(x.clone())
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         let (axis, n) = (self.0, x.shape()[self.0]);
         let rolled: Vec<usize> = (0..n).map(|i| (i + n - self.1) % n).collect();
         x.index_select(axis, &rolled)
     }
 
-    fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        ct.with(ByTranspose(Roll(self.0, p.shape(0)[self.0] - self.1)))
+    fn transpose<'t, T: TensorLike>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+        ct.with(ByTranspose::new(Roll(self.0, p.shape(0)[self.0] - self.1)))
     }
 
-    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(t.with(ByTranspose(Roll(self.0 + 1, self.1))))
+    fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.with(ByTranspose::new(Roll(self.0 + 1, self.1))))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -347,7 +340,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn identity(self) -> Self {
-        self.unary(&ByPartial(Identity))
+        self.unary(fixed!(ByPartial, Identity))
     }
 
     /// The tensor broadcast to `shape` (NumPy's and PyTorch's `broadcast_to`).
@@ -364,7 +357,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Non-smooth points: none.
     #[track_caller]
     pub fn expand(self, shape: impl Into<Shape>) -> Self {
-        self.with(ByTranspose(Expand(shape.into())))
+        self.with(ByTranspose::new(Expand(shape.into())))
     }
 
     /// The same elements, in row-major order, under another shape.
@@ -381,7 +374,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Non-smooth points: none.
     #[track_caller]
     pub fn reshape(self, shape: impl Into<Shape>) -> Self {
-        self.with(ByTranspose(Reshape(shape.into())))
+        self.with(ByTranspose::new(Reshape(shape.into())))
     }
 
     /// The axes in another order: axis `i` of the result is axis `axes[i]` of this tensor.
@@ -401,7 +394,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
         let axes = axes.into();
         let Ok(shape) = self.shape() else { return self };
         match axes.resolve(shape.rank()) {
-            Ok(order) if order.len() == shape.rank() => self.with(ByTranspose(Permute(order))),
+            Ok(order) if order.len() == shape.rank() => self.with(ByTranspose::new(Permute(order))),
             Ok(_) => {
                 let kind = ErrorKind::NotAPermutation { axes: axes.to_vec(), shape };
                 self.void("permute", kind)
@@ -422,7 +415,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
             (Ok(a), Ok(b)) => {
                 let mut order: SmallVec<[usize; 4]> = (0..rank).collect();
                 order.swap(a, b);
-                self.with(ByTranspose(Permute(order)))
+                self.with(ByTranspose::new(Permute(order)))
             }
             (Err(kind), _) | (_, Err(kind)) => self.void("transpose", kind),
         }
@@ -442,7 +435,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Non-smooth points: none.
     #[track_caller]
     pub fn slice(self, slices: &[Slice]) -> Self {
-        self.with(ByTranspose(Part(slices.to_vec())))
+        self.with(ByTranspose::new(Part(slices.to_vec())))
     }
 
     /// `len` sub-tensors along `axis`, the first at `start`; a [`Var::slice`].
@@ -475,7 +468,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Non-smooth points: none.
     #[track_caller]
     pub fn unslice(self, shape: impl Into<Shape>, slices: &[Slice]) -> Self {
-        self.with(ByTranspose(Whole(shape.into(), slices.to_vec())))
+        self.with(ByTranspose::new(Whole(shape.into(), slices.to_vec())))
     }
 
     /// The tensor with `value` around it: `widths` says for each axis how many elements come before
@@ -513,7 +506,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     pub fn flip(self, axes: impl Into<Axes>) -> Self {
         let Ok(shape) = self.shape() else { return self };
         match axes.into().resolve_sorted(shape.rank()) {
-            Ok(axes) => self.with(ByTranspose(Flip(axes))),
+            Ok(axes) => self.with(ByTranspose::new(Flip(axes))),
             Err(kind) => self.void("flip", kind),
         }
     }
@@ -538,7 +531,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
             Ok(axis) => {
                 // Of an empty axis, any shift is none.
                 let shift = shift.checked_rem_euclid(shape[axis] as isize).unwrap_or(0);
-                self.with(ByTranspose(Roll(axis, shift as usize)))
+                self.with(ByTranspose::new(Roll(axis, shift as usize)))
             }
             Err(kind) => self.void("roll", kind),
         }

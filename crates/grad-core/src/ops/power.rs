@@ -5,81 +5,63 @@ use crate::kinds::{ByPartial, Elementwise};
 use crate::ops::arith::Scale;
 use crate::tape::{Operand, Primal, Var};
 
-// Operations with parameters that are written out here are static, as those without are: recording
-// them allocates nothing.
-
 #[derive(Clone, Copy)]
 struct Square;
 
-impl<T: TensorLike> Elementwise<T> for Square {
+impl Elementwise for Square {
     const NAME: &'static str = "square";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].square()
     }
 
     // The strong zero counts where x is infinite: derivatives of what saturates there stay 0.
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.x(0).unary(&ByPartial(Scale(2.0))))
-    }
-
-    #[inline]
-    fn plain(&self, _: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
-        c.mul_or_zero(&p.plain_x(0)?.scale(2.0).ok()?).ok()
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c.mul_or_zero(p.x(0).unary(fixed!(ByPartial, Scale(2.0))))
     }
 }
 
 #[derive(Clone, Copy)]
 struct Sqrt;
 
-impl<T: TensorLike> Elementwise<T> for Sqrt {
+impl Elementwise for Sqrt {
     const NAME: &'static str = "sqrt";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].sqrt()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.y().recip().unary(&ByPartial(Scale(0.5))))
-    }
-
-    #[inline]
-    fn plain(&self, _: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
-        c.mul_or_zero(&p.plain_y().recip().ok()?.scale(0.5).ok()?).ok()
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c.mul_or_zero(p.y().recip().unary(fixed!(ByPartial, Scale(0.5))))
     }
 }
 
 #[derive(Clone, Copy)]
 struct Rsqrt;
 
-impl<T: TensorLike> Elementwise<T> for Rsqrt {
+impl Elementwise for Rsqrt {
     const NAME: &'static str = "rsqrt";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].rsqrt()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.y().unary(&ByPartial(Powi(3))).unary(&ByPartial(Scale(-0.5))))
-    }
-
-    #[inline]
-    fn plain(&self, _: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
-        c.mul_or_zero(&p.plain_y().powi(3).ok()?.scale(-0.5).ok()?).ok()
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c.mul_or_zero(p.y().unary(fixed!(ByPartial, Powi(3))).unary(fixed!(ByPartial, Scale(-0.5))))
     }
 }
 
 #[derive(Clone, Copy)]
 struct Powf(f64);
 
-impl<T: TensorLike> Elementwise<T> for Powf {
+impl Elementwise for Powf {
     const NAME: &'static str = "powf";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].powf(self.0)
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         // x⁰ is the constant 1, also at 0, where 0 · x⁻¹ would be NaN.
         match self.0 {
             0.0 => c.zeros_like(),
@@ -95,28 +77,18 @@ impl<T: TensorLike> Elementwise<T> for Powf {
 #[derive(Clone, Copy)]
 struct Powi(i32);
 
-impl<T: TensorLike> Elementwise<T> for Powi {
+impl Elementwise for Powi {
     const NAME: &'static str = "powi";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].powi(self.0)
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         match self.0 {
             0 => c.zeros_like(),
             i32::MIN => c.mul_or_zero(p.y() / p.x(0) * f64::from(i32::MIN)),
             n => c.mul_or_zero(p.x(0).powi(n - 1) * f64::from(n)),
-        }
-    }
-
-    fn plain(&self, _: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
-        match self.0 {
-            0 | i32::MIN => None,
-            n => {
-                let power = p.plain_x(0)?.powi(n - 1).ok()?;
-                c.mul_or_zero(&power.scale(f64::from(n)).ok()?).ok()
-            }
         }
     }
 
@@ -125,19 +97,43 @@ impl<T: TensorLike> Elementwise<T> for Powi {
     }
 }
 
+/// The powers that programs are full of, as static operations, from [`SMALLEST_POWI`] on.
+static POWI: [ByPartial<Powi>; 13] = [
+    ByPartial::new(Powi(-4)),
+    ByPartial::new(Powi(-3)),
+    ByPartial::new(Powi(-2)),
+    ByPartial::new(Powi(-1)),
+    ByPartial::new(Powi(0)),
+    ByPartial::new(Powi(1)),
+    ByPartial::new(Powi(2)),
+    ByPartial::new(Powi(3)),
+    ByPartial::new(Powi(4)),
+    ByPartial::new(Powi(5)),
+    ByPartial::new(Powi(6)),
+    ByPartial::new(Powi(7)),
+    ByPartial::new(Powi(8)),
+];
+
+const SMALLEST_POWI: i32 = -4;
+
 #[derive(Clone, Copy)]
 struct Pow;
 
-impl<T: TensorLike> Elementwise<T> for Pow {
+impl Elementwise for Pow {
     const NAME: &'static str = "pow";
     const ARITY: usize = 2;
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].pow(x[1])
     }
 
     // Where y is 0 the strong zero stops x⁻¹, yet keeps the derivative in y.
-    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
         let (x, y) = (p.x(0), p.x(1));
         match arg {
             0 => c.mul_or_zero(y.mul_or_zero(x.pow(y - 1.0))),
@@ -152,11 +148,11 @@ impl<T: TensorLike> Elementwise<T> for Pow {
 #[derive(Clone, Copy)]
 struct PowLn(i32);
 
-impl<T: TensorLike> Elementwise<T> for PowLn {
+impl Elementwise for PowLn {
     const NAME: &'static str = "pow_ln";
     const ARITY: usize = 2;
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         let (x, y) = (x[0], x[1]);
         let zero = x.scalar(0.0)?;
         let flat = x.eq(&zero)?.mul(&zero.le(y)?)?;
@@ -164,7 +160,12 @@ impl<T: TensorLike> Elementwise<T> for PowLn {
         flat.select(&zero, &product)
     }
 
-    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
         let (x, y, k) = (p.x(0), p.x(1), self.0);
         match arg {
             0 => {
@@ -201,7 +202,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn square(self) -> Self {
-        self.unary(&ByPartial(Square))
+        self.unary(fixed!(ByPartial, Square))
     }
 
     /// The square root, elementwise.
@@ -224,7 +225,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn sqrt(self) -> Self {
-        self.unary(&ByPartial(Sqrt))
+        self.unary(fixed!(ByPartial, Sqrt))
     }
 
     /// The reciprocal of the square root, `1 / √x`, elementwise.
@@ -247,7 +248,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn rsqrt(self) -> Self {
-        self.unary(&ByPartial(Rsqrt))
+        self.unary(fixed!(ByPartial, Rsqrt))
     }
 
     /// The power `xᵃ` with a constant exponent, elementwise.
@@ -272,7 +273,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn powf(self, exponent: f64) -> Self {
-        self.with(ByPartial(Powf(exponent)))
+        self.with(ByPartial::new(Powf(exponent)))
     }
 
     /// The power `xⁿ` with a constant whole exponent, elementwise.
@@ -296,7 +297,12 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn powi(self, exponent: i32) -> Self {
-        self.with(ByPartial(Powi(exponent)))
+        let place =
+            exponent.checked_sub(SMALLEST_POWI).and_then(|place| usize::try_from(place).ok());
+        match place.and_then(|place| POWI.get(place)) {
+            Some(op) => self.unary(op),
+            None => self.with(ByPartial::new(Powi(exponent))),
+        }
     }
 
     /// The power `xʸ`, elementwise, with both base and exponent differentiated.
@@ -326,7 +332,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn pow(self, y: impl Operand<'t, T>) -> Self {
-        self.binary(&ByPartial(Pow), y)
+        self.binary(fixed!(ByPartial, Pow), y)
     }
 
     /// `xʸ (ln x)ᵏ`.
@@ -334,7 +340,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     pub(crate) fn pow_ln(self, y: Self, k: i32) -> Self {
         match k {
             0 => self.pow(y),
-            _ => self.tape.apply(ByPartial(PowLn(k)), &[self, y]),
+            _ => self.tape.apply(ByPartial::new(PowLn(k)), &[self, y]),
         }
     }
 }

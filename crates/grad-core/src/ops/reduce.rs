@@ -3,8 +3,8 @@
 use smallvec::SmallVec;
 
 use crate::ground::{Axes, ErrorKind, Shape, TensorLike, call, n_elements, stretched_axes};
-use crate::kinds::{ByTranspose, Linear, behind};
-use crate::tape::{Op, Primal, Var};
+use crate::kinds::{ByTranspose, Linear, stack_shape};
+use crate::tape::{Cotangents, Op, Primal, Tangents, Var};
 
 /// The axes that a reduction runs over, and whether they stay with size 1.
 #[derive(Clone, Debug)]
@@ -26,6 +26,14 @@ impl Over {
     pub(super) fn stacked(&self, x: &Shape) -> Over {
         let axes = self.axes(x.rank()).into_iter().map(|axis| axis + 1).collect();
         Over { axes: Some(axes), keepdim: self.keepdim }
+    }
+
+    /// The axes that these are in the tangents of the argument, which may be stacked.
+    pub(super) fn of<T: TensorLike>(&self, t: &Tangents<'_, '_, T>, p: &Primal<'_, T>) -> Over {
+        match t.stack() {
+            None => self.clone(),
+            Some(_) => self.stacked(&p.shape(0)),
+        }
     }
 
     /// The axes, of a tensor of this rank.
@@ -87,24 +95,24 @@ impl Over {
 #[derive(Clone)]
 pub(super) struct Sum(pub(super) Over);
 
-impl<T: TensorLike> Linear<T> for Sum {
+impl Linear for Sum {
     const NAME: &'static str = "sum";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
         Ok(self.0.shape(x))
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         let axes = self.0.axes(x.shape().len());
         self.0.restore(x.sum(&axes)?, x.shape())
     }
 
-    fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn transpose<'t, T: TensorLike>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         let shape = p.shape(0);
         self.0.beside(ct, &shape).expand(shape)
     }
 
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn batched<'t, T: TensorLike>(&self, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         Some(t.sum_over(&self.0.stacked(&p.shape(0))))
     }
 
@@ -116,26 +124,26 @@ impl<T: TensorLike> Linear<T> for Sum {
 #[derive(Clone)]
 struct Mean(Over);
 
-impl<T: TensorLike> Linear<T> for Mean {
+impl Linear for Mean {
     const NAME: &'static str = "mean";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
         Ok(self.0.shape(x))
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         let axes = self.0.axes(x.shape().len());
         self.0.restore(x.mean(&axes)?, x.shape())
     }
 
-    fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn transpose<'t, T: TensorLike>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         let shape = p.shape(0);
         // Not divided by the number, which half precision may not be able to hold.
         let share = ct * self.0.count(&shape).recip();
         self.0.beside(share, &shape).expand(shape)
     }
 
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn batched<'t, T: TensorLike>(&self, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         Some(t.mean_over(&self.0.stacked(&p.shape(0))))
     }
 
@@ -147,14 +155,6 @@ impl<T: TensorLike> Linear<T> for Mean {
 /// The largest element or the smallest.
 #[derive(Clone)]
 struct Extremum<const LARGEST: bool>(Over);
-
-impl<const LARGEST: bool> Extremum<LARGEST> {
-    /// The mean of the tangents of tied elements, over the axes that those have in `t`.
-    fn push<'t, T: TensorLike>(&self, p: &Primal<'t, T>, t: Var<'t, T>, over: &Over) -> Var<'t, T> {
-        let (tied, count) = tied(&self.0, p);
-        tied.mul_or_zero(t).sum_over(over) / count
-    }
-}
 
 impl<T: TensorLike, const LARGEST: bool> Op<T> for Extremum<LARGEST> {
     fn name(&self) -> &'static str {
@@ -171,17 +171,15 @@ impl<T: TensorLike, const LARGEST: bool> Op<T> for Extremum<LARGEST> {
         self.0.restore(extremum, x[0].shape())
     }
 
-    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
         let (tied, count) = tied(&self.0, p);
-        tied.mul_or_zero(self.0.beside(ct / count, &p.shape(0)))
+        x_bar.each(|_| tied.mul_or_zero(self.0.beside(ct / count, &p.shape(0))));
     }
 
-    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(self.push(p, t, &self.0))
-    }
-
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
-        Some(self.push(p, t[0]?, &self.0.stacked(&p.shape(0))))
+    // The mean of the tangents of tied elements.
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        let (tied, count) = tied(&self.0, p);
+        t.sum(|_, x_dot| tied.mul_or_zero(x_dot).sum_over(&self.0.of(t, p)) / count)
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -261,16 +259,12 @@ impl<T: TensorLike> Op<T> for Norm {
         self.over.restore(scaled_norm(x[0], self.p, &axes)?, x[0].shape())
     }
 
-    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        self.over.beside(ct, &p.shape(0)).mul_or_zero(self.slope(p))
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
+        x_bar.each(|_| self.over.beside(ct, &p.shape(0)).mul_or_zero(self.slope(p)));
     }
 
-    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(t.mul_or_zero(self.slope(p)).sum_over(&self.over))
-    }
-
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
-        Some(t[0]?.mul_or_zero(self.slope(p)).sum_over(&self.over.stacked(&p.shape(0))))
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        t.sum(|_, x_dot| x_dot.mul_or_zero(self.slope(p)).sum_over(&self.over.of(t, p)))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -281,7 +275,7 @@ impl<T: TensorLike> Op<T> for Norm {
 #[derive(Clone)]
 struct SumTo(Shape);
 
-impl<T: TensorLike> Linear<T> for SumTo {
+impl Linear for SumTo {
     const NAME: &'static str = "sum_to";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
@@ -295,18 +289,18 @@ impl<T: TensorLike> Linear<T> for SumTo {
         }
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         x.sum_to(&self.0)
     }
 
-    fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn transpose<'t, T: TensorLike>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         ct.expand(p.shape(0))
     }
 
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+    fn batched<'t, T: TensorLike>(&self, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         let axes = stretched_axes(&self.0, &p.shape(0));
         let axes: Vec<isize> = axes.into_iter().map(|axis| axis as isize + 1).collect();
-        Some(t.sum_axes(&axes[..]).reshape(behind(t, &self.0)))
+        Some(t.sum_axes(&axes[..]).reshape(stack_shape(t, &self.0)))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -332,7 +326,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn sum(self) -> Self {
-        self.unary(const { &ByTranspose(Sum(Over::ALL)) })
+        self.unary(const { &ByTranspose::new(Sum(Over::ALL)) })
     }
 
     /// The sum over `axes`, which are dropped; over no axes (`[]`), the tensor itself.
@@ -343,13 +337,13 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange), [`RepeatedAxis`](ErrorKind::RepeatedAxis).
     #[track_caller]
     pub fn sum_axes(self, axes: impl Into<Axes>) -> Self {
-        self.reduce("sum", axes.into(), false, |over| ByTranspose(Sum(over)))
+        self.reduce("sum", axes.into(), false, |over| ByTranspose::new(Sum(over)))
     }
 
     /// [`Var::sum_axes`], but the axes stay with size 1.
     #[track_caller]
     pub fn sum_keepdim(self, axes: impl Into<Axes>) -> Self {
-        self.reduce("sum", axes.into(), true, |over| ByTranspose(Sum(over)))
+        self.reduce("sum", axes.into(), true, |over| ByTranspose::new(Sum(over)))
     }
 
     /// The mean of all elements.
@@ -363,7 +357,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Errors and non-smooth points: none.
     #[track_caller]
     pub fn mean(self) -> Self {
-        self.unary(const { &ByTranspose(Mean(Over::ALL)) })
+        self.unary(const { &ByTranspose::new(Mean(Over::ALL)) })
     }
 
     /// The mean over `axes`, which are dropped; over no axes (`[]`), the tensor itself.
@@ -374,13 +368,13 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange), [`RepeatedAxis`](ErrorKind::RepeatedAxis).
     #[track_caller]
     pub fn mean_axes(self, axes: impl Into<Axes>) -> Self {
-        self.reduce("mean", axes.into(), false, |over| ByTranspose(Mean(over)))
+        self.reduce("mean", axes.into(), false, |over| ByTranspose::new(Mean(over)))
     }
 
     /// [`Var::mean_axes`], but the axes stay with size 1.
     #[track_caller]
     pub fn mean_keepdim(self, axes: impl Into<Axes>) -> Self {
-        self.reduce("mean", axes.into(), true, |over| ByTranspose(Mean(over)))
+        self.reduce("mean", axes.into(), true, |over| ByTranspose::new(Mean(over)))
     }
 
     /// The largest element; NaN if there is one.
@@ -529,12 +523,12 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// [`ShapeMismatch`](ErrorKind::ShapeMismatch) if `shape` does not broadcast to that of `x`.
     #[track_caller]
     pub fn sum_to(self, shape: impl Into<Shape>) -> Self {
-        self.with(ByTranspose(SumTo(shape.into())))
+        self.with(ByTranspose::new(SumTo(shape.into())))
     }
 
     /// `self`, a cotangent, un-broadcast to `shape`; itself where it has that shape. What no broadcasting explains is returned as it is.
     #[track_caller]
-    pub(crate) fn fit(self, shape: &Shape) -> Self {
+    pub(crate) fn unbroadcast(self, shape: &Shape) -> Self {
         let Ok(own) = self.shape() else { return self };
         if own == *shape {
             self
@@ -549,12 +543,12 @@ impl<'t, T: TensorLike> Var<'t, T> {
 
     #[track_caller]
     pub(super) fn sum_over(self, over: &Over) -> Self {
-        self.with(ByTranspose(Sum(over.clone())))
+        self.with(ByTranspose::new(Sum(over.clone())))
     }
 
     #[track_caller]
     pub(super) fn mean_over(self, over: &Over) -> Self {
-        self.with(ByTranspose(Mean(over.clone())))
+        self.with(ByTranspose::new(Mean(over.clone())))
     }
 
     /// What a reduction of this tensor over `axes` runs over; of a void handle, over nothing.

@@ -15,26 +15,26 @@ struct CumSum {
     reverse: bool,
 }
 
-impl<T: TensorLike> Linear<T> for CumSum {
+impl Linear for CumSum {
     const NAME: &'static str = "cumsum";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
         Ok(x.clone())
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         match self.reverse {
             false => x.cumsum(self.axis),
             true => x.reverse_cumsum(self.axis),
         }
     }
 
-    fn transpose<'t>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        ct.with(ByTranspose(CumSum { axis: self.axis, reverse: !self.reverse }))
+    fn transpose<'t, T: TensorLike>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+        ct.with(ByTranspose::new(CumSum { axis: self.axis, reverse: !self.reverse }))
     }
 
-    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(t.with(ByTranspose(CumSum { axis: self.axis + 1, reverse: self.reverse })))
+    fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.with(ByTranspose::new(CumSum { axis: self.axis + 1, reverse: self.reverse })))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -60,7 +60,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     pub fn cumsum(self, axis: isize) -> Self {
         let Ok(shape) = self.shape() else { return self };
         match Axes::from(axis).resolve(shape.rank()) {
-            Ok(axes) => self.with(ByTranspose(CumSum { axis: axes[0], reverse: false })),
+            Ok(axes) => self.with(ByTranspose::new(CumSum { axis: axes[0], reverse: false })),
             Err(kind) => self.void("cumsum", kind),
         }
     }

@@ -1,21 +1,26 @@
 //! Choosing between values: comparisons, `where_`, `maximum`, `clamp`, and what has no derivative.
 
 use crate::ground::{Shape, TensorLike, call, infix};
-use crate::kinds::{ByPartial, Elementwise, NoDerivative, Step};
+use crate::kinds::{ByPartial, Elementwise, Step};
 use crate::tape::{Operand, Primal, Var};
 
 #[derive(Clone, Copy)]
 struct Maximum;
 
-impl<T: TensorLike> Elementwise<T> for Maximum {
+impl Elementwise for Maximum {
     const NAME: &'static str = "maximum";
     const ARITY: usize = 2;
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].maximum(x[1])
     }
 
-    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
         let (this, other) = (p.x(arg), p.x(1 - arg));
         share(this.gt(other), this.eq(other)).mul_or_zero(c)
     }
@@ -24,15 +29,20 @@ impl<T: TensorLike> Elementwise<T> for Maximum {
 #[derive(Clone, Copy)]
 struct Minimum;
 
-impl<T: TensorLike> Elementwise<T> for Minimum {
+impl Elementwise for Minimum {
     const NAME: &'static str = "minimum";
     const ARITY: usize = 2;
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].minimum(x[1])
     }
 
-    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
         let (this, other) = (p.x(arg), p.x(1 - arg));
         share(this.lt(other), this.eq(other)).mul_or_zero(c)
     }
@@ -46,14 +56,14 @@ fn share<'t, T: TensorLike>(chosen: Var<'t, T>, tied: Var<'t, T>) -> Var<'t, T> 
 #[derive(Clone, Copy)]
 struct ClampMin(f64);
 
-impl<T: TensorLike> Elementwise<T> for ClampMin {
+impl Elementwise for ClampMin {
     const NAME: &'static str = "clamp_min";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].maximum(&x[0].scalar(self.0)?)
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         p.x(0).gt(self.0).mul_or_zero(c)
     }
 
@@ -65,14 +75,14 @@ impl<T: TensorLike> Elementwise<T> for ClampMin {
 #[derive(Clone, Copy)]
 struct ClampMax(f64);
 
-impl<T: TensorLike> Elementwise<T> for ClampMax {
+impl Elementwise for ClampMax {
     const NAME: &'static str = "clamp_max";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].minimum(&x[0].scalar(self.0)?)
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         p.x(0).lt(self.0).mul_or_zero(c)
     }
 
@@ -84,15 +94,20 @@ impl<T: TensorLike> Elementwise<T> for ClampMax {
 #[derive(Clone, Copy)]
 struct Where;
 
-impl<T: TensorLike> Elementwise<T> for Where {
+impl Elementwise for Where {
     const NAME: &'static str = "where";
     const ARITY: usize = 3;
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].select(x[1], x[2])
     }
 
-    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
         match arg {
             // A step function of the mask.
             0 => c.zeros_like(),
@@ -112,11 +127,11 @@ macro_rules! comparison {
         #[derive(Clone, Copy)]
         struct $name;
 
-        impl<T: TensorLike> Step<T> for $name {
+        impl Step for $name {
             const NAME: &'static str = $text;
             const ARITY: usize = 2;
 
-            fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+            fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
                 let ($x, $y) = (x[0], x[1]);
                 $value
             }
@@ -138,10 +153,10 @@ comparison!(Ne, "ne", "!=", |x, y| x.ne(y));
 #[derive(Clone, Copy)]
 struct Sign;
 
-impl<T: TensorLike> Step<T> for Sign {
+impl Step for Sign {
     const NAME: &'static str = "sign";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].sign()
     }
 }
@@ -149,10 +164,10 @@ impl<T: TensorLike> Step<T> for Sign {
 #[derive(Clone, Copy)]
 struct Floor;
 
-impl<T: TensorLike> Step<T> for Floor {
+impl Step for Floor {
     const NAME: &'static str = "floor";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].floor()
     }
 }
@@ -160,10 +175,10 @@ impl<T: TensorLike> Step<T> for Floor {
 #[derive(Clone, Copy)]
 struct Ceil;
 
-impl<T: TensorLike> Step<T> for Ceil {
+impl Step for Ceil {
     const NAME: &'static str = "ceil";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].ceil()
     }
 }
@@ -171,10 +186,10 @@ impl<T: TensorLike> Step<T> for Ceil {
 #[derive(Clone, Copy)]
 struct Round;
 
-impl<T: TensorLike> Step<T> for Round {
+impl Step for Round {
     const NAME: &'static str = "round";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].round()
     }
 }
@@ -182,10 +197,10 @@ impl<T: TensorLike> Step<T> for Round {
 #[derive(Clone, Copy)]
 struct Trunc;
 
-impl<T: TensorLike> Step<T> for Trunc {
+impl Step for Trunc {
     const NAME: &'static str = "trunc";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].trunc()
     }
 }
@@ -193,10 +208,10 @@ impl<T: TensorLike> Step<T> for Trunc {
 #[derive(Clone, Copy)]
 struct Detach;
 
-impl<T: TensorLike> Step<T> for Detach {
+impl Step for Detach {
     const NAME: &'static str = "detach";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         Ok(x[0].clone())
     }
 }
@@ -224,7 +239,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn maximum(self, y: impl Operand<'t, T>) -> Self {
-        self.binary(&ByPartial(Maximum), y)
+        self.binary(fixed!(ByPartial, Maximum), y)
     }
 
     /// The smaller of `x` and `y`, elementwise; NaN where either is.
@@ -249,7 +264,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn minimum(self, y: impl Operand<'t, T>) -> Self {
-        self.binary(&ByPartial(Minimum), y)
+        self.binary(fixed!(ByPartial, Minimum), y)
     }
 
     /// `x`, but `min` where `x` is below; NaN where either is.
@@ -272,7 +287,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn clamp_min(self, min: f64) -> Self {
-        self.with(ByPartial(ClampMin(min)))
+        self.with(ByPartial::new(ClampMin(min)))
     }
 
     /// `x`, but `max` where `x` is above; NaN where either is.
@@ -295,7 +310,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn clamp_max(self, max: f64) -> Self {
-        self.with(ByPartial(ClampMax(max)))
+        self.with(ByPartial::new(ClampMax(max)))
     }
 
     /// `x` between two bounds: [`Var::clamp_min`], then [`Var::clamp_max`]; each stands for a
@@ -362,7 +377,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn where_(self, a: impl Operand<'t, T>, b: impl Operand<'t, T>) -> Self {
-        self.tape.record(&ByPartial(Where), [self, a.beside(self), b.beside(self)])
+        self.tape.record(fixed!(ByPartial, Where), [self, a.beside(self), b.beside(self)])
     }
 
     /// `value` where `mask` is not 0, else `x`, elementwise: [`Var::where_`] in another order.
@@ -396,7 +411,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn sign(self) -> Self {
-        self.unary(&NoDerivative(Sign))
+        self.unary(fixed!(NoDerivative, Sign))
     }
 
     /// The largest whole number that is not above `x`, elementwise. Untracked: its derivative is 0.
@@ -408,7 +423,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn floor(self) -> Self {
-        self.unary(&NoDerivative(Floor))
+        self.unary(fixed!(NoDerivative, Floor))
     }
 
     /// The smallest whole number that is not below `x`, elementwise. Untracked: its derivative is 0.
@@ -420,7 +435,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn ceil(self) -> Self {
-        self.unary(&NoDerivative(Ceil))
+        self.unary(fixed!(NoDerivative, Ceil))
     }
 
     /// The nearest whole number, elementwise; of two, the even one. Untracked: its derivative is 0.
@@ -432,7 +447,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn round(self) -> Self {
-        self.unary(&NoDerivative(Round))
+        self.unary(fixed!(NoDerivative, Round))
     }
 
     /// The whole part of `x`, elementwise. Untracked: its derivative is 0.
@@ -444,7 +459,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn trunc(self) -> Self {
-        self.unary(&NoDerivative(Trunc))
+        self.unary(fixed!(NoDerivative, Trunc))
     }
 
     /// The same value, but untracked: no derivative flows through.
@@ -458,7 +473,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn detach(self) -> Self {
-        self.unary(&NoDerivative(Detach))
+        self.unary(fixed!(NoDerivative, Detach))
     }
 
     /// Zeros of the same shape, dtype and device; untracked.
@@ -496,7 +511,7 @@ macro_rules! comparison_methods {
                 /// broadcast.
                 #[track_caller]
                 pub fn $method(self, y: impl Operand<'t, T>) -> Self {
-                    self.binary(&NoDerivative($name), y)
+                    self.binary(fixed!(NoDerivative, $name), y)
                 }
             )*
         }

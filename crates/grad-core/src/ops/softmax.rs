@@ -2,7 +2,7 @@
 
 use super::reduce::Over;
 use crate::ground::{Axes, ErrorKind, Shape, TensorLike, below_max, call, keeping};
-use crate::tape::{Op, Primal, Var};
+use crate::tape::{Cotangents, Facts, Op, Primal, Tangents, Var};
 
 #[derive(Clone)]
 struct LogSumExp(Over);
@@ -25,17 +25,14 @@ impl<T: TensorLike> Op<T> for LogSumExp {
         self.0.restore(sum.ln()?.add(&x.max(&axes)?)?, x.shape())
     }
 
-    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        self.0.beside(ct, &p.shape(0)) * p.x(0).with(Softmax(self.0.kept()))
-    }
-
-    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some((t * p.x(0).with(Softmax(self.0.kept()))).sum_over(&self.0))
-    }
-
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
         let softmax = p.x(0).with(Softmax(self.0.kept()));
-        Some((t[0]? * softmax).sum_over(&self.0.stacked(&p.shape(0))))
+        x_bar.each(|_| self.0.beside(ct, &p.shape(0)) * softmax);
+    }
+
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        let softmax = p.x(0).with(Softmax(self.0.kept()));
+        t.sum(|_, x_dot| (x_dot * softmax).sum_over(&self.0.of(t, p)))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -66,6 +63,10 @@ impl<T: TensorLike> Op<T> for Softmax {
         "softmax"
     }
 
+    fn facts(&self) -> Facts {
+        Facts::keeps_shape(1)
+    }
+
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
         only(x).cloned()
     }
@@ -81,20 +82,12 @@ impl<T: TensorLike> Op<T> for Softmax {
         }
     }
 
-    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        self.jacobian(p, ct, &self.0)
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
+        x_bar.each(|_| self.jacobian(p, ct, &self.0));
     }
 
-    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(self.jacobian(p, t, &self.0))
-    }
-
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
-        Some(self.jacobian(p, t[0]?, &self.0.stacked(&p.shape(0))))
-    }
-
-    fn keeps_shape(&self, n: usize) -> bool {
-        n == 1
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        t.sum(|_, x_dot| self.jacobian(p, x_dot, &self.0.of(t, p)))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -111,6 +104,10 @@ impl<T: TensorLike> Op<T> for LogSoftmax {
         "log_softmax"
     }
 
+    fn facts(&self) -> Facts {
+        Facts::keeps_shape(1)
+    }
+
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
         only(x).cloned()
     }
@@ -119,21 +116,13 @@ impl<T: TensorLike> Op<T> for LogSoftmax {
         x[0].log_softmax(self.0)
     }
 
-    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        ct - p.y().exp() * ct.sum_keepdim(self.0 as isize)
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
+        x_bar.each(|_| ct - p.y().exp() * ct.sum_keepdim(self.0 as isize));
     }
 
-    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(t - (p.y().exp() * t).sum_keepdim(self.0 as isize))
-    }
-
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
-        let t = t[0]?;
-        Some(t - (p.y().exp() * t).sum_keepdim(self.0 as isize + 1))
-    }
-
-    fn keeps_shape(&self, n: usize) -> bool {
-        n == 1
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        let axis = self.0 as isize + if t.stack().is_some() { 1 } else { 0 };
+        t.sum(|_, x_dot| x_dot - (p.y().exp() * x_dot).sum_keepdim(axis))
     }
 
     fn format(&self, x: &[&str]) -> String {

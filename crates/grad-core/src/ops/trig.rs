@@ -7,14 +7,14 @@ use crate::tape::{Operand, Primal, Var};
 #[derive(Clone, Copy)]
 struct Sin;
 
-impl<T: TensorLike> Elementwise<T> for Sin {
+impl Elementwise for Sin {
     const NAME: &'static str = "sin";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].sin()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c * p.x(0).cos()
     }
 }
@@ -22,14 +22,14 @@ impl<T: TensorLike> Elementwise<T> for Sin {
 #[derive(Clone, Copy)]
 struct Cos;
 
-impl<T: TensorLike> Elementwise<T> for Cos {
+impl Elementwise for Cos {
     const NAME: &'static str = "cos";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].cos()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         -c * p.x(0).sin()
     }
 }
@@ -37,14 +37,14 @@ impl<T: TensorLike> Elementwise<T> for Cos {
 #[derive(Clone, Copy)]
 struct Tan;
 
-impl<T: TensorLike> Elementwise<T> for Tan {
+impl Elementwise for Tan {
     const NAME: &'static str = "tan";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].tan()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c.mul_or_zero(p.y().square() + 1.0)
     }
 }
@@ -52,14 +52,14 @@ impl<T: TensorLike> Elementwise<T> for Tan {
 #[derive(Clone, Copy)]
 struct Asin;
 
-impl<T: TensorLike> Elementwise<T> for Asin {
+impl Elementwise for Asin {
     const NAME: &'static str = "asin";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].asin()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c.mul_or_zero(p.x(0).one_plus_square(-1.0, -0.5, 0))
     }
 }
@@ -67,14 +67,14 @@ impl<T: TensorLike> Elementwise<T> for Asin {
 #[derive(Clone, Copy)]
 struct Acos;
 
-impl<T: TensorLike> Elementwise<T> for Acos {
+impl Elementwise for Acos {
     const NAME: &'static str = "acos";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].acos()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         -c.mul_or_zero(p.x(0).one_plus_square(-1.0, -0.5, 0))
     }
 }
@@ -88,10 +88,10 @@ struct OnePlusSquare {
     k: i32,
 }
 
-impl<T: TensorLike> Elementwise<T> for OnePlusSquare {
+impl Elementwise for OnePlusSquare {
     const NAME: &'static str = "one_plus_square";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         let base = match self.s {
             // (1 − x)(1 + x) loses no digits near ±1.
             -1.0 => x[0].neg()?.shift(1.0)?.mul(&x[0].shift(1.0)?)?,
@@ -105,7 +105,7 @@ impl<T: TensorLike> Elementwise<T> for OnePlusSquare {
         if self.k == 0 { Ok(power) } else { power.mul_or_zero(&x[0].powi(self.k)?) }
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         let (x, &OnePlusSquare { s, e, k }) = (p.x(0), self);
         let of_base = x.one_plus_square(s, e - 1.0, k + 1) * (2.0 * s * e);
         match k {
@@ -122,14 +122,14 @@ impl<T: TensorLike> Elementwise<T> for OnePlusSquare {
 #[derive(Clone, Copy)]
 struct Atan;
 
-impl<T: TensorLike> Elementwise<T> for Atan {
+impl Elementwise for Atan {
     const NAME: &'static str = "atan";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].atan()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c * p.x(0).one_plus_square(1.0, -1.0, 0)
     }
 }
@@ -137,15 +137,20 @@ impl<T: TensorLike> Elementwise<T> for Atan {
 #[derive(Clone, Copy)]
 struct Atan2;
 
-impl<T: TensorLike> Elementwise<T> for Atan2 {
+impl Elementwise for Atan2 {
     const NAME: &'static str = "atan2";
     const ARITY: usize = 2;
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].atan2(x[1])
     }
 
-    fn partial<'t>(&self, arg: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
         // x / (x² + y²) = (x/m) / ((x/m)² + (y/m)²) / m for any m.
         let m = p.x(0).abs().maximum(p.x(1).abs()).as_scale();
         let (y, x) = (p.x(0) / m, p.x(1) / m);
@@ -160,14 +165,14 @@ impl<T: TensorLike> Elementwise<T> for Atan2 {
 #[derive(Clone, Copy)]
 struct Sinh;
 
-impl<T: TensorLike> Elementwise<T> for Sinh {
+impl Elementwise for Sinh {
     const NAME: &'static str = "sinh";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].sinh()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c.mul_or_zero(p.x(0).cosh())
     }
 }
@@ -175,14 +180,14 @@ impl<T: TensorLike> Elementwise<T> for Sinh {
 #[derive(Clone, Copy)]
 struct Cosh;
 
-impl<T: TensorLike> Elementwise<T> for Cosh {
+impl Elementwise for Cosh {
     const NAME: &'static str = "cosh";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].cosh()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c.mul_or_zero(p.x(0).sinh())
     }
 }
@@ -190,15 +195,15 @@ impl<T: TensorLike> Elementwise<T> for Cosh {
 #[derive(Clone, Copy)]
 struct Tanh;
 
-impl<T: TensorLike> Elementwise<T> for Tanh {
+impl Elementwise for Tanh {
     const NAME: &'static str = "tanh";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].tanh()
     }
 
     // Reuse y: recomputing tanh would double the cost.
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c * (1.0 - p.y() * p.y())
     }
 }
@@ -206,14 +211,14 @@ impl<T: TensorLike> Elementwise<T> for Tanh {
 #[derive(Clone, Copy)]
 struct Asinh;
 
-impl<T: TensorLike> Elementwise<T> for Asinh {
+impl Elementwise for Asinh {
     const NAME: &'static str = "asinh";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].asinh()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c * p.x(0).one_plus_square(1.0, -0.5, 0)
     }
 }
@@ -221,15 +226,15 @@ impl<T: TensorLike> Elementwise<T> for Asinh {
 #[derive(Clone, Copy)]
 struct Acosh;
 
-impl<T: TensorLike> Elementwise<T> for Acosh {
+impl Elementwise for Acosh {
     const NAME: &'static str = "acosh";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].acosh()
     }
 
     // Two roots: x² − 1 would lose digits near 1, and overflow.
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         let x = p.x(0);
         c.mul_or_zero((x - 1.0).rsqrt().mul_or_zero((x + 1.0).rsqrt()))
     }
@@ -238,14 +243,14 @@ impl<T: TensorLike> Elementwise<T> for Acosh {
 #[derive(Clone, Copy)]
 struct Atanh;
 
-impl<T: TensorLike> Elementwise<T> for Atanh {
+impl Elementwise for Atanh {
     const NAME: &'static str = "atanh";
 
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].atanh()
     }
 
-    fn partial<'t>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c.mul_or_zero(p.x(0).one_plus_square(-1.0, -1.0, 0))
     }
 }
@@ -271,7 +276,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn sin(self) -> Self {
-        self.unary(&ByPartial(Sin))
+        self.unary(fixed!(ByPartial, Sin))
     }
 
     /// The cosine of an angle in radians, elementwise.
@@ -294,7 +299,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn cos(self) -> Self {
-        self.unary(&ByPartial(Cos))
+        self.unary(fixed!(ByPartial, Cos))
     }
 
     /// The tangent of an angle in radians, elementwise.
@@ -317,7 +322,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn tan(self) -> Self {
-        self.unary(&ByPartial(Tan))
+        self.unary(fixed!(ByPartial, Tan))
     }
 
     /// The angle in [−π/2, π/2] whose sine is `x`, elementwise.
@@ -341,7 +346,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn asin(self) -> Self {
-        self.unary(&ByPartial(Asin))
+        self.unary(fixed!(ByPartial, Asin))
     }
 
     /// The angle in [0, π] whose cosine is `x`, elementwise.
@@ -365,7 +370,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn acos(self) -> Self {
-        self.unary(&ByPartial(Acos))
+        self.unary(fixed!(ByPartial, Acos))
     }
 
     /// The angle in [−π/2, π/2] whose tangent is `x`, elementwise.
@@ -388,7 +393,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn atan(self) -> Self {
-        self.unary(&ByPartial(Atan))
+        self.unary(fixed!(ByPartial, Atan))
     }
 
     /// The angle in [−π, π] of the point `(x, y)` for y = `self`, elementwise.
@@ -416,7 +421,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn atan2(self, x: impl Operand<'t, T>) -> Self {
-        self.binary(&ByPartial(Atan2), x)
+        self.binary(fixed!(ByPartial, Atan2), x)
     }
 
     /// The hyperbolic sine, elementwise.
@@ -439,7 +444,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn sinh(self) -> Self {
-        self.unary(&ByPartial(Sinh))
+        self.unary(fixed!(ByPartial, Sinh))
     }
 
     /// The hyperbolic cosine, elementwise.
@@ -462,7 +467,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn cosh(self) -> Self {
-        self.unary(&ByPartial(Cosh))
+        self.unary(fixed!(ByPartial, Cosh))
     }
 
     /// The hyperbolic tangent, elementwise.
@@ -485,7 +490,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn tanh(self) -> Self {
-        self.unary(&ByPartial(Tanh))
+        self.unary(fixed!(ByPartial, Tanh))
     }
 
     /// The inverse of the hyperbolic sine, elementwise.
@@ -508,7 +513,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn asinh(self) -> Self {
-        self.unary(&ByPartial(Asinh))
+        self.unary(fixed!(ByPartial, Asinh))
     }
 
     /// The inverse of the hyperbolic cosine, elementwise.
@@ -532,7 +537,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn acosh(self) -> Self {
-        self.unary(&ByPartial(Acosh))
+        self.unary(fixed!(ByPartial, Acosh))
     }
 
     /// The inverse of the hyperbolic tangent, elementwise.
@@ -555,12 +560,12 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn atanh(self) -> Self {
-        self.unary(&ByPartial(Atanh))
+        self.unary(fixed!(ByPartial, Atanh))
     }
 
     /// `(1 + s x²)ᵉ xᵏ`.
     #[track_caller]
     pub(crate) fn one_plus_square(self, s: f64, e: f64, k: i32) -> Self {
-        self.with(ByPartial(OnePlusSquare { s, e, k }))
+        self.with(ByPartial::new(OnePlusSquare { s, e, k }))
     }
 }

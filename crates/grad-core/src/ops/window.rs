@@ -11,24 +11,24 @@ struct Unfold {
     window: Window,
 }
 
-impl<T: TensorLike> Linear<T> for Unfold {
+impl Linear for Unfold {
     const NAME: &'static str = "unfold";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
         windows_of(x, self.axis, self.window)
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         x.unfold(self.axis, self.window)
     }
 
-    fn transpose<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn transpose<'t, T: TensorLike>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         let (axis, window, n) = (self.axis, self.window, p.shape(0)[self.axis]);
-        ct.with(ByTranspose(Fold { axis, window, n }))
+        ct.with(ByTranspose::new(Fold { axis, window, n }))
     }
 
-    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(t.with(ByTranspose(Unfold { axis: self.axis + 1, window: self.window })))
+    fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.with(ByTranspose::new(Unfold { axis: self.axis + 1, window: self.window })))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -44,7 +44,7 @@ struct Fold {
     n: usize,
 }
 
-impl<T: TensorLike> Linear<T> for Fold {
+impl Linear for Fold {
     const NAME: &'static str = "fold";
 
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
@@ -60,16 +60,16 @@ impl<T: TensorLike> Linear<T> for Fold {
         }
     }
 
-    fn forward(&self, x: &T) -> Result<T, T::Error> {
+    fn forward<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
         x.fold(self.axis, self.window, self.n)
     }
 
-    fn transpose<'t>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        ct.with(ByTranspose(Unfold { axis: self.axis, window: self.window }))
+    fn transpose<'t, T: TensorLike>(&self, _: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+        ct.with(ByTranspose::new(Unfold { axis: self.axis, window: self.window }))
     }
 
-    fn batched<'t>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(t.with(ByTranspose(Fold { axis: self.axis + 1, ..self.clone() })))
+    fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+        Some(t.with(ByTranspose::new(Fold { axis: self.axis + 1, ..self.clone() })))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -262,7 +262,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     pub fn unfold(self, axis: isize, window: Window) -> Self {
         let Ok(shape) = self.shape() else { return self };
         match resolve_axis(axis, shape.rank()) {
-            Ok(axis) => self.with(ByTranspose(Unfold { axis, window })),
+            Ok(axis) => self.with(ByTranspose::new(Unfold { axis, window })),
             Err(kind) => self.void("unfold", kind),
         }
     }
@@ -287,7 +287,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     pub fn fold(self, axis: isize, window: Window, n: usize) -> Self {
         let Ok(shape) = self.shape() else { return self };
         match resolve_axis(axis, shape.rank().saturating_sub(1)) {
-            Ok(axis) => self.with(ByTranspose(Fold { axis, window, n })),
+            Ok(axis) => self.with(ByTranspose::new(Fold { axis, window, n })),
             Err(kind) => self.void("fold", kind),
         }
     }

@@ -6,8 +6,8 @@
 
 use std::panic::Location;
 
-use crate::ground::{Error, TensorLike, backend};
-use crate::tape::{Op, Primal, Tape, Var};
+use crate::ground::{Build, Error, Partial, TensorLike, backend};
+use crate::tape::{Op, OpRef, Primal, Tape, Var};
 
 /// How a sweep calculates.
 pub(crate) trait Calculus<'t, T: TensorLike> {
@@ -20,24 +20,18 @@ pub(crate) trait Calculus<'t, T: TensorLike> {
     /// Where rules calculate.
     fn tape(&self) -> &'t Tape<T>;
 
-    /// A value for a rule.
-    fn enter(&self, x: Self::Value) -> Var<'t, T>;
+    /// A value as a handle, for a rule.
+    fn to_handle(&self, x: Self::Value) -> Var<'t, T>;
 
-    /// What a rule gave, if it is a value of this tape and fits.
-    fn leave(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<Self::Value>;
+    /// What a rule gave as a value, if it is of this tape and fits.
+    fn from_handle(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<Self::Value>;
 
     /// What a cotangent of the output is for an argument, or a tangent of the argument for the
-    /// output, without handles. `None` where this has to be recorded, or the operation does not
-    /// know.
+    /// output, from the partial derivative as data: without handles. `None` where this has to be
+    /// recorded, where the operation has no such data, and where the result does not fit.
     #[inline]
-    fn at_once(
-        &self,
-        op: &dyn Op<T>,
-        p: &Primal<'t, T>,
-        arg: usize,
-        c: &Self::Value,
-    ) -> Option<Self::Value> {
-        let _ = (op, p, arg, c);
+    fn by_partial(&self, x: &ByPartial<'_, 't, T>, c: &Self::Value) -> Option<Self::Value> {
+        let _ = (x, c);
         None
     }
 
@@ -50,6 +44,26 @@ pub(crate) trait Calculus<'t, T: TensorLike> {
     /// `old + new`, of one shape.
     #[track_caller]
     fn add(&self, old: Self::Value, new: Self::Value) -> Result<Self::Value, Error>;
+}
+
+/// An argument of a node, and the operation that knows the partial derivative.
+pub(crate) struct ByPartial<'a, 't, T: TensorLike> {
+    pub(crate) op: &'a dyn Op<T>,
+    pub(crate) p: &'a Primal<'t, T>,
+    pub(crate) arg: usize,
+    pub(crate) build: Build,
+}
+
+/// Whether kernels of a node's operation are worth being made. A static operation keeps them for
+/// good. One that a node owns goes with the tape: to make a kernel takes as long as one pass over
+/// some thousand elements.
+pub(crate) fn worth<T: TensorLike>(op: &OpRef<T>, p: &Primal<'_, T>) -> Build {
+    const MANY: usize = 4096;
+    match op {
+        OpRef::Static(_) => Build::Now,
+        OpRef::Shared(_) if p.y_shape().n_elements().is_some_and(|n| n >= MANY) => Build::Now,
+        OpRef::Shared(_) => Build::Never,
+    }
 }
 
 /// On the tape itself.
@@ -66,11 +80,11 @@ impl<'t, T: TensorLike> Calculus<'t, T> for Recorded<'t, T> {
         self.tape
     }
 
-    fn enter(&self, x: Var<'t, T>) -> Var<'t, T> {
+    fn to_handle(&self, x: Var<'t, T>) -> Var<'t, T> {
         x
     }
 
-    fn leave(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<Var<'t, T>> {
+    fn from_handle(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<Var<'t, T>> {
         self.tape.checked_value(x).is_some_and(|value| fits(&value)).then_some(x)
     }
 
@@ -103,18 +117,23 @@ impl<'t, T: TensorLike> Calculus<'t, T> for Plain<'t, T> {
     }
 
     #[inline]
-    fn enter(&self, x: T) -> Var<'t, T> {
+    fn to_handle(&self, x: T) -> Var<'t, T> {
         self.scratch.constant_value(x)
     }
 
     #[inline]
-    fn leave(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<T> {
+    fn from_handle(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<T> {
         self.scratch.checked_value(x).filter(fits)
     }
 
     #[inline]
-    fn at_once(&self, op: &dyn Op<T>, p: &Primal<'t, T>, arg: usize, c: &T) -> Option<T> {
-        op.plain(arg, p, c)
+    fn by_partial(&self, x: &ByPartial<'_, 't, T>, c: &T) -> Option<T> {
+        match x.op.kernel(x.arg, x.build)? {
+            Partial::Slope(1.0) => Some(c.clone()),
+            Partial::Slope(-1.0) => c.neg().ok(),
+            Partial::Slope(slope) => c.scale(slope).ok(),
+            Partial::Kernel(kernel) => x.p.evaluate(kernel, c),
+        }
     }
 
     fn value(&self, x: &T) -> Result<T, Error> {

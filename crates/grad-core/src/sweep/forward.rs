@@ -4,8 +4,9 @@
 //! no more of them at once than the program has values that are still to be used.
 
 use crate::ground::{Error, ErrorKind, Mode, Shape, TensorLike};
-use crate::sweep::{Calculus, here};
-use crate::tape::{NodeId, Op, OpRef, Primal, Subgraph, Tape, Var, watch};
+use crate::sweep::transpose::pull_back_the_pullback;
+use crate::sweep::{ByPartial, Calculus, here, worth};
+use crate::tape::{NodeId, Op, OpRef, Primal, Subgraph, Tangents, Tape, Var, watch};
 
 /// `J t` of `y` for tangents of nodes, or for `k` that are stacked: recorded but not listed in the
 /// trace as a sweep of its own, of handles that are not void; `None` stands for zero.
@@ -90,19 +91,15 @@ pub(super) fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
         if !C::KEEPS_ALL
             && k.is_none()
             && !is_watched
-            && let Some(pushed) = push_at_once(&*op, &p, calculus, &x_dot)?
+            && let Some(pushed) = push_by_partials(&op, &p, calculus, &x_dot)?
         {
             tangents[step] = Some(with_own(&*op, calculus, pushed, own)?);
             continue;
         }
         handles.clear();
-        handles.extend(x_dot.drain(..).map(|t| t.map(|t| calculus.enter(t))));
+        handles.extend(x_dot.drain(..).map(|t| t.map(|t| calculus.to_handle(t))));
         let x_dot = &handles;
-        let pushed = match op {
-            OpRef::Static(op) => push(op, &p, calculus, x_dot, k, own),
-            OpRef::Shared(op) => push(&*op, &p, calculus, x_dot, k, own),
-        };
-        tangents[step] = pushed?;
+        tangents[step] = push(&*op, &p, calculus, x_dot, k, own)?;
         if is_watched && let Some(t) = &tangents[step] {
             watch::check_tangent(home, graph.node(step), &calculus.value(t)?, x_dot)?;
         }
@@ -122,24 +119,25 @@ fn push<'t, T: TensorLike, C: Calculus<'t, T>>(
 ) -> Result<Option<C::Value>, Error> {
     let in_sweep = |error: Error| error.in_sweep(Mode::Forward, op.name());
     let t = match k {
-        None => op.pushforward(p, x_dot),
+        None => tangent(op, p, x_dot),
         Some(k) => push_batch(op, p, x_dot, k).map_err(in_sweep)?,
     };
     let Some(t) = t else { return Ok(own) };
-    let pushed = match calculus.leave(t, |t| fits(p, k, t.shape())) {
+    let pushed = match calculus.from_handle(t, |t| fits(p, k, t.shape())) {
         Some(pushed) => pushed,
         None => {
-            let t = fit(op, p, k, t).map_err(in_sweep)?;
-            calculus.leave(t, |_| true).expect("a tangent that fits is of this tape")
+            let t = broadcast(op, p, k, t).map_err(in_sweep)?;
+            calculus.from_handle(t, |_| true).expect("a tangent that fits is of this tape")
         }
     };
     with_own(op, calculus, pushed, own).map(Some)
 }
 
-/// The tangent of one node, without handles; `None` where the operation does not know how.
+/// The tangent of one node, without handles; `None` where the operation's partial derivatives are
+/// not there as data.
 #[inline]
-fn push_at_once<'t, T: TensorLike, C: Calculus<'t, T>>(
-    op: &dyn Op<T>,
+fn push_by_partials<'t, T: TensorLike, C: Calculus<'t, T>>(
+    op: &OpRef<T>,
     p: &Primal<'t, T>,
     calculus: &C,
     x_dot: &[Option<C::Value>],
@@ -147,13 +145,15 @@ fn push_at_once<'t, T: TensorLike, C: Calculus<'t, T>>(
     if !p.is_uniform() {
         return Ok(None);
     }
+    let build = worth(op, p);
     let mut sum = None;
     for (arg, t) in x_dot.iter().enumerate() {
         let Some(t) = t else { continue };
-        let Some(part) = calculus.at_once(op, p, arg, t) else { return Ok(None) };
+        let partial = ByPartial { op: &**op, p, arg, build };
+        let Some(part) = calculus.by_partial(&partial, t) else { return Ok(None) };
         sum = Some(match sum {
             None => part,
-            Some(others) => with_own(op, calculus, others, Some(part))?,
+            Some(others) => with_own(&**op, calculus, others, Some(part))?,
         });
     }
     Ok(sum)
@@ -173,6 +173,17 @@ fn with_own<'t, T: TensorLike, C: Calculus<'t, T>>(
     }
 }
 
+/// The tangent of an output: by the operation's forward rule, or else by its reverse rule. `None`
+/// if it is zero.
+fn tangent<'t, T: TensorLike>(
+    op: &dyn Op<T>,
+    p: &Primal<'t, T>,
+    x_dot: &[Option<Var<'t, T>>],
+) -> Option<Var<'t, T>> {
+    let by_rule = op.jvp(p, &Tangents::new(x_dot, None));
+    by_rule.or_else(|| pull_back_the_pullback(op, p, x_dot))
+}
+
 /// The k tangents of an output, at once if the operation knows how; `None` if they are zero.
 fn push_batch<'t, T: TensorLike>(
     op: &dyn Op<T>,
@@ -183,7 +194,7 @@ fn push_batch<'t, T: TensorLike>(
     let rule_error = |kind| Error::new(op.name(), kind, here(p.tape));
     // Rules rely on it that there can be such a tensor.
     let shape = stacked(Some(k), &p.y_shape()).checked().map_err(rule_error)?;
-    if let Some(t) = op.batched(p, x_dot) {
+    if let Some(t) = op.jvp(p, &Tangents::new(x_dot, Some(k))) {
         return Ok(Some(t));
     }
     let (mut rows, mut any) = (Vec::new(), false);
@@ -194,11 +205,11 @@ fn push_batch<'t, T: TensorLike>(
         for (arg, (one, t)) in one.iter_mut().zip(x_dot).enumerate() {
             *one = t.map(|t| t.narrow(0, i, 1).reshape(p.shape(arg)));
         }
-        rows.push(match op.pushforward(p, &one) {
+        rows.push(match tangent(op, p, &one) {
             None => p.y().zeros_like().reshape(&row),
             Some(t) => {
                 any = true;
-                fit(op, p, None, t)?.reshape(&row)
+                broadcast(op, p, None, t)?.reshape(&row)
             }
         });
     }
@@ -215,7 +226,7 @@ fn fits<T: TensorLike>(p: &Primal<'_, T>, k: Option<usize>, shape: &[usize]) -> 
 }
 
 /// The tangent of an output, broadcast to its shape; in a stack, to that of each.
-fn fit<'t, T: TensorLike>(
+fn broadcast<'t, T: TensorLike>(
     op: &dyn Op<T>,
     p: &Primal<'t, T>,
     k: Option<usize>,

@@ -4,12 +4,11 @@
 //! wanted arguments, in argument order, and then adds the results up in argument order as
 //! `old + new`.
 
-
 use smallvec::SmallVec;
 
 use crate::ground::{Error, ErrorKind, Mode, TensorLike};
-use crate::sweep::{Calculus, here};
-use crate::tape::{Edge, NodeId, Op, OpRef, Primal, Subgraph, Tape, Targets, Var, watch};
+use crate::sweep::{ByPartial, Calculus, here, worth};
+use crate::tape::{Cotangents, Edge, NodeId, Op, Primal, Subgraph, Tape, Targets, Var, watch};
 
 /// `Jᵀ ct` of `y` with respect to `x`, recorded but not listed in the trace as a sweep of its own;
 /// for rules that are defined by a sweep. Void on error.
@@ -74,9 +73,21 @@ pub(super) fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
         let Some((op, location)) = home.op_at(graph.node(step)) else { continue };
         let p = Primal { tape: calculus.tape(), home, node: graph.node(step) };
         lines.inherit(location);
-        match op {
-            OpRef::Static(op) => pull(op, &p, calculus, ct, inputs, cts, &mut buffers)?,
-            OpRef::Shared(op) => pull(&*op, &p, calculus, ct, inputs, cts, &mut buffers)?,
+        // Without handles, as far as that goes.
+        let mut done = 0;
+        if !C::KEEPS_ALL && !is_watched && p.is_uniform() {
+            let build = worth(&op, &p);
+            for (arg, input) in inputs.iter().enumerate() {
+                if let Some(step) = input.step() {
+                    let partial = ByPartial { op: &*op, p: &p, arg, build };
+                    let Some(new) = calculus.by_partial(&partial, &ct) else { break };
+                    accumulate(&*op, calculus, &mut cts[step], new)?;
+                }
+                done += 1;
+            }
+        }
+        if done < inputs.len() {
+            pull(&*op, &p, calculus, ct, done, inputs, cts, &mut buffers)?;
         }
     }
     Ok(())
@@ -89,41 +100,30 @@ struct Buffers<'t, T: TensorLike> {
     is_watched: bool,
 }
 
-/// Pulls the cotangent of one node back to its inputs, and accumulates there.
+/// Pulls the cotangent of one node back to its inputs from number `first` on, by the operation's
+/// rule, and accumulates there.
+#[allow(clippy::too_many_arguments)]
 fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
     op: &dyn Op<T>,
     p: &Primal<'t, T>,
     calculus: &C,
     ct: C::Value,
+    first: usize,
     inputs: &[Edge],
     cts: &mut [Option<C::Value>],
     Buffers { wanted, x_bar, is_watched }: &mut Buffers<'t, T>,
 ) -> Result<(), Error> {
-    // So many arguments need no handles.
-    let mut done = 0;
-    if !C::KEEPS_ALL && !*is_watched && p.is_uniform() {
-        for (arg, input) in inputs.iter().enumerate() {
-            if let Some(step) = input.step() {
-                let Some(new) = calculus.at_once(op, p, arg, &ct) else { break };
-                accumulate(op, calculus, &mut cts[step], new)?;
-            }
-            done += 1;
-        }
-        if done == inputs.len() {
-            return Ok(());
-        }
-    }
     wanted.clear();
-    wanted.extend(inputs.iter().enumerate().map(|(arg, input)| arg >= done && input.is_some()));
+    wanted.extend(inputs.iter().enumerate().map(|(arg, input)| arg >= first && input.is_some()));
     x_bar.clear();
     x_bar.resize(inputs.len(), None);
-    let ct = calculus.enter(ct);
-    op.pullback(p, ct, wanted, x_bar);
+    let ct = calculus.to_handle(ct);
+    op.vjp(p, ct, &mut Cotangents::new(wanted, x_bar));
     for (arg, (&x_bar, input)) in x_bar.iter().zip(inputs).enumerate() {
         let (Some(x_bar), Some(step)) = (x_bar, input.step()) else { continue };
-        let new = match calculus.leave(x_bar, |x_bar| p.has_shape_of(arg, x_bar)) {
+        let new = match calculus.from_handle(x_bar, |x_bar| p.has_shape_of(arg, x_bar)) {
             Some(new) => new,
-            None => fit(op, p, calculus, arg, x_bar)?,
+            None => unbroadcast(op, p, calculus, arg, x_bar)?,
         };
         accumulate(op, calculus, &mut cts[step], new)?;
         if *is_watched && let Some(x_bar) = &cts[step] {
@@ -151,7 +151,7 @@ fn accumulate<'t, T: TensorLike, C: Calculus<'t, T>>(
 
 /// The cotangent of an argument, un-broadcast to its shape.
 #[cold]
-fn fit<'t, T: TensorLike, C: Calculus<'t, T>>(
+fn unbroadcast<'t, T: TensorLike, C: Calculus<'t, T>>(
     op: &dyn Op<T>,
     p: &Primal<'t, T>,
     calculus: &C,
@@ -163,11 +163,11 @@ fn fit<'t, T: TensorLike, C: Calculus<'t, T>>(
         return Err(rule_error(op, p, ErrorKind::ForeignHandle));
     }
     x_bar.ok().map_err(in_sweep)?;
-    let fitted = x_bar.fit(&p.shape(arg));
-    let got = fitted.shape().map_err(in_sweep)?;
+    let summed = x_bar.unbroadcast(&p.shape(arg));
+    let got = summed.shape().map_err(in_sweep)?;
     let kind = ErrorKind::RuleShape { expected: p.shape(arg), got };
     calculus
-        .leave(fitted, |fitted| p.has_shape_of(arg, fitted))
+        .from_handle(summed, |summed| p.has_shape_of(arg, summed))
         .ok_or_else(|| rule_error(op, p, kind))
 }
 

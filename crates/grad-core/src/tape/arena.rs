@@ -106,6 +106,18 @@ impl<T: TensorLike> Arena<T> {
         self.nodes.push(Node { op, origin, inputs, value, location, state });
     }
 
+    /// A constant that names the nodes it was computed from.
+    pub(crate) fn push_given(
+        &mut self,
+        inputs: &[NodeId],
+        value: T,
+        location: &'static Location<'static>,
+    ) {
+        let inputs = self.store_inputs(inputs);
+        let (op, origin, state) = (None, Origin::Leaf(Leaf::Constant), State::new(false));
+        self.nodes.push(Node { op, origin, inputs, value, location, state });
+    }
+
     #[inline]
     pub(crate) fn push_static(
         &mut self,

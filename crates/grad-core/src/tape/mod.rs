@@ -21,7 +21,9 @@ mod view;
 pub(crate) mod watch;
 
 pub use node::{NodeId, NodeKind};
-pub use op::Op;
+#[allow(unreachable_pub)] // In a hidden method of a public trait.
+pub use op::Function;
+pub use op::{Cotangents, Facts, Op, Tangents};
 pub use primal::Primal;
 pub use tape::Tape;
 pub use var::{Operand, Var};

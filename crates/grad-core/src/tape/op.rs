@@ -1,118 +1,97 @@
-//! `Op`: what an operation is, built in or a user's own, and what a rule gets to see.
+//! `Op`: what an operation is, built in or a user's own.
 //!
 //! An operation states its shape rule, its value, and its derivative. The derivative is a formula
-//! on handles, so that it is recorded like everything else and can be differentiated again. Most
+//! on handles, so it is recorded like everything else and can be differentiated again. Most
 //! operations are of one of three kinds, each with a trait of its own and an adapter that makes it
-//! an [`Op`]:
+//! an [`Op`]: see [`extend`](crate::extend).
 //!
-//! * [`Elementwise`] ([`ByPartial`]): states its partial derivative; both modes follow.
-//! * [`Linear`] ([`ByTranspose`]): states its transpose; both modes follow.
-//! * [`Step`] ([`NoDerivative`]): is flat wherever it has a derivative; sweeps pass it by.
-//!
-//! A rule neither accumulates nor un-broadcasts: the sweep sums what a rule returns down to the
+//! A rule neither accumulates nor un-broadcasts. The sweep sums what a rule returns down to the
 //! shape of the argument, and adds up what several uses of one value contribute.
 
 use std::rc::Rc;
 
-use crate::ground::{Error, ErrorKind, Shape, TensorLike, call};
+use crate::ground::{
+    Build, Error, ErrorKind, Partial, Shape, TensorLike, Unsupported, broadcast, call,
+};
 use crate::tape::{Primal, Var};
 
 /// A differentiable operation.
 ///
-/// An implementor writes [`name`](Op::name), [`shape`](Op::shape), [`forward`](Op::forward) and
-/// [`vjp`](Op::vjp), and [`jvp`](Op::jvp) where there is a formula; the rest is provided.
+/// An implementor writes [`name`](Op::name), [`shape`](Op::shape), [`forward`](Op::forward),
+/// [`vjp`](Op::vjp), and [`jvp`](Op::jvp) where there is a formula. The rest has defaults.
 /// See `docs/custom-op.md`.
 pub trait Op<T: TensorLike> {
     /// The name, as errors and traces give it.
     fn name(&self) -> &'static str;
 
-    /// The shape of the result, from those of the arguments; checks everything that
-    /// [`forward`](Op::forward) relies on.
+    /// What the operation says of itself as data.
+    #[inline]
+    fn facts(&self) -> Facts {
+        Facts::default()
+    }
+
+    /// The shape of the result, from those of the arguments. It checks everything that
+    /// [`forward`](Op::forward) relies on. The default is what the arguments broadcast to.
     ///
     /// # Errors
     /// Whatever is wrong with the shapes; the engine adds the operation and the line.
-    fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind>;
+    fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
+        broadcast(x)
+    }
 
-    /// The value.
+    /// The value. The default is an error that says that there is none.
     ///
     /// # Errors
     /// Those of the backend.
-    fn forward(&self, x: &[&T]) -> Result<T, T::Error>;
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        let _ = x;
+        Err(Unsupported { op: self.name(), backend: std::any::type_name::<T>() }.into())
+    }
 
-    /// The cotangent of argument `arg`, from the cotangent `ct` of the output: `x̄ = Jᵀ ȳ`.
+    /// Reverse mode: the cotangents of the arguments, `x̄ = Jᵀ ȳ`, from the cotangent `ct` of the
+    /// output.
     ///
-    /// It may still have the broadcast shape of the output.
-    fn vjp<'t>(&self, arg: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T>;
+    /// They go into `x_bar`. They may still have the broadcast shape of the output. The default is
+    /// an error that says that there is no rule.
+    ///
+    /// ```
+    /// # use grad_core::extend::{Cotangents, Op, Primal, TensorLike, Var};
+    /// # struct Product;
+    /// # impl<T: TensorLike> Op<T> for Product {
+    /// # fn name(&self) -> &'static str { "product" }
+    /// fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
+    ///     x_bar.each(|arg| ct * p.x(1 - arg));
+    /// }
+    /// # }
+    /// ```
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
+        let _ = ct;
+        let message = "has no reverse rule; implement `Op::vjp`".to_string();
+        x_bar.each(|_| {
+            p.tape().fail(self.name(), ErrorKind::Parameter { message: message.clone() })
+        });
+    }
 
-    /// What the tangent `t` of argument `arg` contributes to the tangent of the output: `J ẋ`.
+    /// Forward mode: the tangent of the output, `ẏ = J ẋ`, from those of the arguments.
     ///
-    /// `None` where there is no formula; then the engine derives it from [`vjp`](Op::vjp).
-    fn jvp<'t>(&self, arg: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        let _ = (arg, p, t);
+    /// It may still have a shape that broadcasts to that of the output. Where the tangents are
+    /// [stacked](Tangents::stack), the answer is stacked too. `None` is the default: the operation
+    /// has no rule for such tangents. Then the engine pushes stacked tangents one by one, and
+    /// derives the tangent from [`vjp`](Op::vjp).
+    ///
+    /// ```
+    /// # use grad_core::extend::{Op, Primal, Tangents, TensorLike, Var};
+    /// # struct Product;
+    /// # impl<T: TensorLike> Op<T> for Product {
+    /// # fn name(&self) -> &'static str { "product" }
+    /// fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+    ///     t.one()?.sum(|arg, t| t * p.x(1 - arg))
+    /// }
+    /// # }
+    /// ```
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        let _ = (p, t);
         None
-    }
-
-    /// The cotangents of all wanted arguments, put into `x_bar` at their places, where `None`
-    /// stands for zero; overridden where the arguments share work.
-    fn pullback<'t>(
-        &self,
-        p: &Primal<'t, T>,
-        ct: Var<'t, T>,
-        wanted: &[bool],
-        x_bar: &mut [Option<Var<'t, T>>],
-    ) {
-        for (arg, (&wanted, x_bar)) in wanted.iter().zip(x_bar).enumerate() {
-            if wanted {
-                *x_bar = Some(self.vjp(arg, p, ct));
-            }
-        }
-    }
-
-    /// The tangent of the output from those of the arguments, where `None` stands for zero;
-    /// overridden where the arguments share work.
-    fn pushforward<'t>(
-        &self,
-        p: &Primal<'t, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
-        let mut sum = None;
-        for (arg, &tangent) in tangents.iter().enumerate() {
-            let Some(tangent) = tangent else { continue };
-            match (self.jvp(arg, p, tangent), sum) {
-                (None, _) => return crate::sweep::pull_back_the_pullback(self, p, tangents),
-                (Some(t), None) => sum = Some(t),
-                (Some(t), Some(others)) => sum = Some(others + t),
-            }
-        }
-        sum
-    }
-
-    /// [`pushforward`](Op::pushforward) of k tangents at once: those of an argument of shape `[..]`
-    /// come stacked, as `[k, ..]`, and so does the answer.
-    ///
-    /// Behind the first axis the answer may still have a shape that broadcasts to that of the
-    /// output. `None` stands for a rule that takes one tangent at a time; then the engine runs
-    /// [`pushforward`](Op::pushforward) k times.
-    fn batched<'t>(
-        &self,
-        p: &Primal<'t, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
-        let _ = (p, tangents);
-        None
-    }
-
-    /// False for operations whose derivative is zero wherever there is one; their results are
-    /// untracked.
-    fn is_differentiable(&self) -> bool {
-        true
-    }
-
-    /// True if `n` arguments of one common shape are right and give a result of that shape, so that
-    /// the engine need not ask [`shape`](Op::shape) then.
-    fn keeps_shape(&self, n: usize) -> bool {
-        let _ = n;
-        false
     }
 
     /// The right-hand side of the operation's line in a trace, from the names of the arguments.
@@ -120,21 +99,152 @@ pub trait Op<T: TensorLike> {
         call(self.name(), x, "")
     }
 
-    /// What [`vjp`](Op::vjp) and [`jvp`](Op::jvp) compute, on plain values, where all arguments
-    /// have the shape of the output; see [`Elementwise::plain`].
-    #[doc(hidden)]
-    fn plain(&self, arg: usize, p: &Primal<'_, T>, c: &T) -> Option<T> {
-        let _ = (arg, p, c);
+    /// The partial derivative with respect to argument `arg` as data, for plain sweeps, which then
+    /// need no handles. `None` is the default.
+    #[inline]
+    fn kernel(&self, arg: usize, build: Build) -> Option<Partial<'_>> {
+        let _ = (arg, build);
         None
     }
 
-    /// The value, with an error of its own, of an operation that is a function of the user's: only
-    /// running it tells the shape, so that it is run in place of [`shape`](Op::shape) and
-    /// [`forward`](Op::forward). For the transforms of this crate.
+    /// The function of the user's that the operation is, as `checkpoint` makes one. The engine runs
+    /// it in place of [`shape`](Op::shape) and [`forward`](Op::forward). `None` is the default.
     #[doc(hidden)]
-    fn run(&self, x: &[Var<'_, T>]) -> Option<Result<T, Error>> {
-        let _ = x;
+    fn function(&self) -> Option<&dyn Function<T>> {
         None
+    }
+}
+
+/// What an operation says of itself as data.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Facts {
+    /// False if the derivative is zero wherever there is one. Then results are untracked.
+    pub differentiable: bool,
+    /// The number of arguments that may have one common shape, which the result has too. Then the
+    /// engine need not ask [`Op::shape`].
+    pub keeps_shape: Option<usize>,
+}
+
+impl Facts {
+    /// Of an operation that keeps the shape of `n` arguments of one shape.
+    pub const fn keeps_shape(n: usize) -> Facts {
+        Facts { differentiable: true, keeps_shape: Some(n) }
+    }
+
+    /// The same, of an operation whose derivative is zero wherever there is one.
+    #[must_use]
+    pub const fn without_derivative(self) -> Facts {
+        Facts { differentiable: false, ..self }
+    }
+}
+
+impl Default for Facts {
+    /// Of a differentiable operation with a shape rule.
+    fn default() -> Self {
+        Facts { differentiable: true, keeps_shape: None }
+    }
+}
+
+/// A function of the user's as an operation.
+#[doc(hidden)]
+pub trait Function<T: TensorLike> {
+    /// The value at the values of `x`.
+    fn value(&self, x: &[Var<'_, T>]) -> Result<T, Error>;
+}
+
+/// The cotangents of the arguments of a node, for a rule to fill in.
+pub struct Cotangents<'a, 't, T: TensorLike> {
+    wanted: &'a [bool],
+    x_bar: &'a mut [Option<Var<'t, T>>],
+}
+
+impl<'a, 't, T: TensorLike> Cotangents<'a, 't, T> {
+    #[inline]
+    pub(crate) fn new(wanted: &'a [bool], x_bar: &'a mut [Option<Var<'t, T>>]) -> Self {
+        Cotangents { wanted, x_bar }
+    }
+
+    /// True if the cotangent of argument `arg` is asked for.
+    pub fn wants(&self, arg: usize) -> bool {
+        self.wanted.get(arg) == Some(&true)
+    }
+
+    /// Which cotangents are asked for.
+    pub(crate) fn wanted(&self) -> &'a [bool] {
+        self.wanted
+    }
+
+    /// Sets the cotangent of argument `arg`. What is never set is zero.
+    pub fn set(&mut self, arg: usize, x_bar: Var<'t, T>) {
+        if let Some(place) = self.x_bar.get_mut(arg) {
+            *place = Some(x_bar);
+        }
+    }
+
+    /// Sets the cotangent of every argument that is asked for, by a formula.
+    #[inline]
+    pub fn each(&mut self, mut formula: impl FnMut(usize) -> Var<'t, T>) {
+        for (arg, (&wanted, x_bar)) in self.wanted.iter().zip(&mut *self.x_bar).enumerate() {
+            if wanted {
+                *x_bar = Some(formula(arg));
+            }
+        }
+    }
+}
+
+/// The tangents of the arguments of a node. An argument that does not move has none.
+pub struct Tangents<'a, 't, T: TensorLike> {
+    x_dot: &'a [Option<Var<'t, T>>],
+    stack: Option<usize>,
+}
+
+impl<'a, 't, T: TensorLike> Tangents<'a, 't, T> {
+    #[inline]
+    pub(crate) fn new(x_dot: &'a [Option<Var<'t, T>>], stack: Option<usize>) -> Self {
+        Tangents { x_dot, stack }
+    }
+
+    /// The tangent of argument `arg`, if the argument moves.
+    #[inline]
+    pub fn get(&self, arg: usize) -> Option<Var<'t, T>> {
+        self.x_dot.get(arg).copied().flatten()
+    }
+
+    /// The tangent of each argument.
+    pub fn list(&self) -> &'a [Option<Var<'t, T>>] {
+        self.x_dot
+    }
+
+    /// The number of tangents of each argument, if several are stacked along a leading axis: of an
+    /// argument of shape `[..]` they have shape `[k, ..]`.
+    #[inline]
+    pub fn stack(&self) -> Option<usize> {
+        self.stack
+    }
+
+    /// These tangents, unless they are stacked: for a rule that takes one tangent at a time.
+    #[inline]
+    pub fn one(&self) -> Option<&Self> {
+        self.stack.is_none().then_some(self)
+    }
+
+    /// The sum of a formula over the arguments that move, in their order.
+    #[inline]
+    pub fn sum(
+        &self,
+        mut formula: impl FnMut(usize, Var<'t, T>) -> Var<'t, T>,
+    ) -> Option<Var<'t, T>> {
+        let mut sum = None;
+        for (arg, &t) in self.x_dot.iter().enumerate() {
+            let Some(t) = t else { continue };
+            let part = formula(arg, t);
+            sum = Some(match sum {
+                None => part,
+                Some(others) => others + part,
+            });
+        }
+        sum
     }
 }
 

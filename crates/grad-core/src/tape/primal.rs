@@ -1,6 +1,8 @@
 //! `Primal`: what a rule gets to see of the node that it differentiates.
 
-use crate::ground::{Shape, TensorLike};
+use smallvec::SmallVec;
+
+use crate::ground::{Kernel, Shape, Source, TensorLike};
 use crate::tape::{NodeId, Tape, Var};
 
 /// The values that a node was computed from, as handles a rule can calculate with.
@@ -35,16 +37,29 @@ impl<'t, T: TensorLike> Primal<'t, T> {
         }
     }
 
-    /// The value of argument `arg` as a tensor.
-    #[inline]
-    pub(crate) fn plain_x(&self, arg: usize) -> Option<T> {
-        self.home.input_value(self.node, arg).ok()
+    /// A node of these values, with constants for arguments.
+    pub(crate) fn given(tape: &'t Tape<T>, x: Vec<T>, y: T) -> Self {
+        Primal { tape, home: tape, node: tape.record_given(x, y) }
     }
 
-    /// The value of the output as a tensor.
+    /// What a kernel of the operation's rule gives for a cotangent or tangent `c`.
     #[inline]
-    pub(crate) fn plain_y(&self) -> T {
-        self.home.value(self.node)
+    pub(crate) fn evaluate(&self, kernel: &Kernel, c: &T) -> Option<T> {
+        // No borrow of the tape is held while the backend runs, so that values are cloned.
+        let value = |source: &Source| match *source {
+            Source::Derivative => Some(c.clone()),
+            Source::Argument(arg) => self.home.input_value(self.node, arg).ok(),
+            Source::Output => Some(self.home.value(self.node)),
+        };
+        let result = match kernel.arguments() {
+            [x] => T::evaluate(kernel, &[&value(x)?]),
+            [x, y] => T::evaluate(kernel, &[&value(x)?, &value(y)?]),
+            all => {
+                let values = all.iter().map(value).collect::<Option<SmallVec<[T; 4]>>>()?;
+                T::evaluate(kernel, &values.iter().collect::<SmallVec<[&T; 4]>>())
+            }
+        };
+        result.ok()
     }
 
     /// True if all arguments have the shape of the output.

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::ground::{Error, ErrorKind, Shape, TensorLike, backend};
 use crate::tape::arena::Leaf;
-use crate::tape::{Arena, NodeId, Op, OpRef, Tape, Var, watch};
+use crate::tape::{Arena, Facts, NodeId, Op, OpRef, Tape, Var, watch};
 
 impl<T: TensorLike> Tape<T> {
     #[track_caller]
@@ -54,10 +54,14 @@ impl<T: TensorLike> Tape<T> {
         self.push(location, |arena| arena.push_leaf(leaf, value, location, tracked))
     }
 
-    /// An untracked tensor of zeros like `like` in device and dtype.
-    #[track_caller]
-    pub(crate) fn zeros<'t>(&'t self, like: Var<'t, T>, shape: Shape) -> Var<'t, T> {
-        self.full(like, &shape, 0.0)
+    /// A node of this value that was computed from constants `x`, by no operation.
+    pub(crate) fn record_given(&self, x: Vec<T>, y: T) -> NodeId {
+        let mut inputs: SmallVec<[NodeId; 4]> = SmallVec::with_capacity(x.len());
+        for x in x {
+            inputs.push(self.constant_value(x).id);
+        }
+        let location = Location::caller();
+        self.push(location, |arena| arena.push_given(&inputs, y, location)).id
     }
 
     /// An untracked tensor of `shape` filled with `value`, like `like` in device and dtype.
@@ -80,12 +84,13 @@ impl<T: TensorLike> Tape<T> {
     #[track_caller]
     pub(crate) fn apply_ref<'t>(&'t self, op: OpRef<T>, x: &[Var<'t, T>]) -> Var<'t, T> {
         let location = self.inherited.get().unwrap_or(Location::caller());
-        let evaluated = match self.refuse(&*op, x, location).map(|()| op.run(x)) {
-            Ok(None) => self.evaluate_slice(&*op, x, location),
-            Ok(Some(Ok(value))) => Ok((value, x.iter().any(|x| x.is_tracked()))),
-            Ok(Some(Err(error))) => Err(self.void_error(error)),
-            Err(void) => Err(void),
-        };
+        let evaluated = self.refuse(&*op, x, location).and_then(|()| match op.function() {
+            None => self.evaluate_slice(&*op, x, location),
+            Some(function) => match function.value(x) {
+                Ok(value) => Ok((value, x.iter().any(|x| x.is_tracked()))),
+                Err(error) => Err(self.void_error(error)),
+            },
+        });
         match evaluated {
             Ok((value, tracked)) => {
                 let ids: SmallVec<[NodeId; 4]> = x.iter().map(|x| x.id).collect();
@@ -117,7 +122,7 @@ impl<T: TensorLike> Tape<T> {
         }
     }
 
-    /// Applies an operation with parameters to one argument. It is none that [`Op::run`] runs.
+    /// Applies an operation with parameters to one argument. It is no function of the user's.
     #[track_caller]
     #[inline]
     pub(crate) fn record_shared<'t>(
@@ -150,8 +155,9 @@ impl<T: TensorLike> Tape<T> {
             [a, b] => self.evaluate(op, [a, b], location),
             _ => {
                 let values: Vec<T> = x.iter().map(|x| self.value(x.id)).collect();
-                let tracked = x.iter().any(|x| x.is_tracked()) && op.is_differentiable();
-                let value = compute(op, &values.iter().collect::<Vec<&T>>());
+                let facts = op.facts();
+                let tracked = x.iter().any(|x| x.is_tracked()) && facts.differentiable;
+                let value = compute(op, facts, &values.iter().collect::<Vec<&T>>());
                 value.map(|value| (value, tracked)).map_err(|kind| self.failed(op, *kind, location))
             }
         }
@@ -175,8 +181,9 @@ impl<T: TensorLike> Tape<T> {
                 node.value.clone()
             })
         };
-        match compute(op, &values.each_ref()) {
-            Ok(value) => Ok((value, tracked && op.is_differentiable())),
+        let facts = op.facts();
+        match compute(op, facts, &values.each_ref()) {
+            Ok(value) => Ok((value, tracked && facts.differentiable)),
             Err(kind) => Err(self.failed(op, *kind, location)),
         }
     }
@@ -318,7 +325,7 @@ impl Drop for Unwatched<'_> {
 
 /// The value of an operation, everything checked. The error is boxed to keep the good way short.
 #[inline]
-fn compute<T: TensorLike>(op: &dyn Op<T>, x: &[&T]) -> Result<T, Box<ErrorKind>> {
+fn compute<T: TensorLike>(op: &dyn Op<T>, facts: Facts, x: &[&T]) -> Result<T, Box<ErrorKind>> {
     let mut one_shape = !x.is_empty();
     if let [first, others @ ..] = x {
         for other in others {
@@ -329,7 +336,7 @@ fn compute<T: TensorLike>(op: &dyn Op<T>, x: &[&T]) -> Result<T, Box<ErrorKind>>
             one_shape &= first.shape() == other.shape();
         }
     }
-    if one_shape && op.keeps_shape(x.len()) {
+    if one_shape && facts.keeps_shape == Some(x.len()) {
         return checked_forward(op, x, x[0].shape());
     }
     let shapes: SmallVec<[Shape; 3]> = x.iter().map(|x| Shape::from(x.shape())).collect();

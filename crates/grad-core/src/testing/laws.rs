@@ -13,7 +13,7 @@
 //! more with each further order, for each is a sum of about eight times as many products. Both are
 //! relative to the sum of the magnitudes of the terms, plus one.
 
-use crate::extend::{Op, Primal};
+use crate::extend::{Cotangents, Op, Primal};
 use crate::ground::Random;
 use crate::testing::catalogue::{Apply, Case};
 use crate::testing::compare::{
@@ -399,17 +399,18 @@ impl<T: TensorLike> Op<T> for WithoutJvp<T> {
         Ok((self.apply)(&x).value().map_err(unsupported)?)
     }
 
-    fn vjp<'t>(&self, arg: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
         // In a plain sweep the arguments are constants, and the sweep in here needs variables.
         let variable = |x: Var<'t, T>| match (x.is_tracked(), x.value()) {
             (false, Ok(value)) => p.tape().var(value),
             _ => x,
         };
         let x: Vec<Var<'t, T>> = (0..p.n_inputs()).map(|i| variable(p.x(i))).collect();
-        match p.tape().vjp((self.apply)(&x), ct, x[arg]) {
+        let y = (self.apply)(&x);
+        x_bar.each(|arg| match p.tape().vjp(y, ct, x[arg]) {
             Ok(x_bar) => x_bar,
             Err(error) => p.tape().fail("without_jvp", error.kind().clone()),
-        }
+        });
     }
 }
 

@@ -1,8 +1,9 @@
 //! `checkpoint`: a function whose intermediate values are dropped, and computed again in a sweep.
 
 use crate::ground::{Error, TensorLike};
+use crate::kinds::stack_shape;
 use crate::sweep::{jvp_unlisted, vjps_unlisted};
-use crate::tape::{NodeId, Primal, Tape, Var};
+use crate::tape::{NodeId, Primal, Tangents, Tape, Var};
 use crate::transform::function::{AsOp, Inputs, Rule, apply};
 use crate::transform::params::Params;
 
@@ -111,30 +112,17 @@ impl<T: TensorLike> Rule<T> for Recompute {
     fn push<'t>(
         op: &AsOp<T, Self>,
         p: &Primal<'t, T>,
-        tangents: &[Option<Var<'t, T>>],
+        t: &Tangents<'_, 't, T>,
     ) -> Result<Option<Var<'t, T>>, Error> {
-        push(op, p, tangents, None)
+        let (x, y) = op.function.again_here(p)?;
+        let both = x.iter().zip(t.list()).filter_map(|(x, t)| Some((x.id, (*t)?)));
+        let (x, x_dot): (Vec<NodeId>, Vec<Var<'t, T>>) = both.unzip();
+        let zeros = |one: Option<&Var<'t, T>>| match (t.stack(), one) {
+            (Some(_), Some(&one)) => p.y().zeros_like().expand(stack_shape(one, &p.y_shape())),
+            _ => p.y().zeros_like(),
+        };
+        let first = x_dot.first().copied();
+        let y_dot = jvp_unlisted(y, &x, x_dot, t.stack())?;
+        Ok(Some(y_dot.unwrap_or_else(|| zeros(first.as_ref()))))
     }
-
-    fn push_batch<'t>(
-        op: &AsOp<T, Self>,
-        p: &Primal<'t, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Result<Option<Var<'t, T>>, Error> {
-        let stack = tangents.iter().flatten().next();
-        let k = stack.and_then(|t| t.shape().ok()?.first().copied());
-        push(op, p, tangents, k)
-    }
-}
-
-fn push<'t, T: TensorLike>(
-    op: &AsOp<T, Recompute>,
-    p: &Primal<'t, T>,
-    tangents: &[Option<Var<'t, T>>],
-    k: Option<usize>,
-) -> Result<Option<Var<'t, T>>, Error> {
-    let (x, y) = op.function.again_here(p)?;
-    let both = x.iter().zip(tangents).filter_map(|(x, t)| Some((x.id, (*t)?)));
-    let (x, x_dot): (Vec<NodeId>, Vec<Var<'t, T>>) = both.unzip();
-    jvp_unlisted(y, &x, x_dot, k)
 }

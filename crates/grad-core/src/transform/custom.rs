@@ -3,8 +3,8 @@
 use std::panic::Location;
 
 use crate::ground::{Error, ErrorKind, TensorLike};
-use crate::sweep::{pull_back_the_pullback, vjps_unlisted};
-use crate::tape::{NodeId, Primal, Tape, Var};
+use crate::sweep::vjps_unlisted;
+use crate::tape::{NodeId, Primal, Tangents, Tape, Var};
 use crate::transform::face::{handles, leaves};
 use crate::transform::function::{AsOp, Form, Handles, Inputs, Rule, apply, array, form};
 use crate::transform::params::{Bare, Params, WithTape};
@@ -190,12 +190,13 @@ impl<T: TensorLike> Rule<T> for ByVjp<T> {
         Err(op.function.error(ErrorKind::Parameter { message }))
     }
 
+    // None of its own: the sweep transposes the reverse rule.
     fn push<'t>(
-        op: &AsOp<T, Self>,
-        p: &Primal<'t, T>,
-        tangents: &[Option<Var<'t, T>>],
+        _: &AsOp<T, Self>,
+        _: &Primal<'t, T>,
+        _: &Tangents<'_, 't, T>,
     ) -> Result<Option<Var<'t, T>>, Error> {
-        Ok(pull_back_the_pullback(op, p, tangents))
+        Ok(None)
     }
 }
 
@@ -226,12 +227,13 @@ impl<T: TensorLike> Rule<T> for ByJvp<T> {
     fn push<'t>(
         op: &AsOp<T, Self>,
         p: &Primal<'t, T>,
-        tangents: &[Option<Var<'t, T>>],
+        t: &Tangents<'_, 't, T>,
     ) -> Result<Option<Var<'t, T>>, Error> {
-        let mut x_dot = Vec::with_capacity(tangents.len());
-        for (arg, &tangent) in tangents.iter().enumerate() {
-            x_dot.push(match tangent {
-                Some(tangent) => tangent,
+        let Some(t) = t.one() else { return Ok(None) };
+        let mut x_dot = Vec::with_capacity(p.n_inputs());
+        for (arg, &t) in t.list().iter().enumerate() {
+            x_dot.push(match t {
+                Some(t) => t,
                 None => p.x(arg).zeros_like(),
             });
         }

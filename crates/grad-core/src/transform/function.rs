@@ -3,8 +3,8 @@
 
 use std::panic::Location;
 
-use crate::ground::{Error, ErrorKind, Shape, TensorLike, Unsupported};
-use crate::tape::{Op, Primal, Tape, Var};
+use crate::ground::{Error, ErrorKind, TensorLike};
+use crate::tape::{self, Cotangents, Op, Primal, Tangents, Tape, Var};
 use crate::transform::face::{handles, leaves};
 use crate::transform::params::{Bare, Params, WithTape};
 
@@ -97,22 +97,12 @@ pub(super) trait Rule<T: TensorLike>: Sized {
         wanted: &[bool],
     ) -> Result<Vec<Option<Var<'t, T>>>, Error>;
 
-    /// The tangent of the output, where `None` stands for zero.
+    /// The tangent of the output. `None` if there is no rule for such tangents.
     fn push<'t>(
         op: &AsOp<T, Self>,
         p: &Primal<'t, T>,
-        tangents: &[Option<Var<'t, T>>],
+        t: &Tangents<'_, 't, T>,
     ) -> Result<Option<Var<'t, T>>, Error>;
-
-    /// [`push`](Rule::push) of tangents that are stacked; `None` to push them one by one.
-    fn push_batch<'t>(
-        op: &AsOp<T, Self>,
-        p: &Primal<'t, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Result<Option<Var<'t, T>>, Error> {
-        let _ = (op, p, tangents);
-        Ok(None)
-    }
 }
 
 /// Applies a function as an operation of that name, with a rule made from the values of the inputs.
@@ -153,66 +143,30 @@ impl<T: TensorLike, R: Rule<T>> Op<T> for AsOp<T, R> {
         self.function.name
     }
 
-    fn run(&self, x: &[Var<'_, T>]) -> Option<Result<T, Error>> {
-        Some(self.function.value(x))
-    }
-
-    // Never called, since there is `run`.
-    fn shape(&self, _: &[Shape]) -> Result<Shape, ErrorKind> {
-        let message = "the shape is known only when the function has run".to_string();
-        Err(ErrorKind::Parameter { message })
-    }
-
-    // Never called, since there is `run`.
-    fn forward(&self, _: &[&T]) -> Result<T, T::Error> {
-        let backend = std::any::type_name::<T>();
-        Err(Unsupported { op: self.function.name, backend }.into())
-    }
-
-    fn vjp<'t>(&self, arg: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        let wanted: Vec<bool> = (0..p.n_inputs()).map(|other| other == arg).collect();
-        let mut x_bar = vec![None; wanted.len()];
-        self.pullback(p, ct, &wanted, &mut x_bar);
-        match x_bar.get(arg) {
-            Some(&Some(x_bar)) => x_bar,
-            _ => p.x(arg).zeros_like(),
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
+        let n_inputs = x_bar.wanted().len();
+        match ct.ok().and_then(|()| R::pull(self, p, ct, x_bar.wanted())) {
+            Ok(pulled) => {
+                let pulled = pulled.into_iter().enumerate();
+                pulled.for_each(|(arg, pulled)| {
+                    if let Some(pulled) = pulled {
+                        x_bar.set(arg, pulled)
+                    }
+                });
+            }
+            Err(error) => {
+                let void = p.tape.void_error(error);
+                (0..n_inputs).for_each(|arg| x_bar.set(arg, void));
+            }
         }
     }
 
-    fn pullback<'t>(
-        &self,
-        p: &Primal<'t, T>,
-        ct: Var<'t, T>,
-        wanted: &[bool],
-        x_bar: &mut [Option<Var<'t, T>>],
-    ) {
-        let pulled = ct.ok().and_then(|()| R::pull(self, p, ct, wanted));
-        match pulled {
-            Ok(pulled) => x_bar.iter_mut().zip(pulled).for_each(|(x_bar, pulled)| *x_bar = pulled),
-            Err(error) => x_bar.fill(Some(p.tape.void_error(error))),
-        }
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        R::push(self, p, t).unwrap_or_else(|error| Some(p.tape.void_error(error)))
     }
 
-    fn pushforward<'t>(
-        &self,
-        p: &Primal<'t, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
-        match R::push(self, p, tangents) {
-            Ok(y_dot) => y_dot,
-            Err(error) => Some(p.tape.void_error(error)),
-        }
-    }
-
-    fn batched<'t>(
-        &self,
-        p: &Primal<'t, T>,
-        tangents: &[Option<Var<'t, T>>],
-    ) -> Option<Var<'t, T>> {
-        match R::push_batch(self, p, tangents) {
-            Ok(y_dot) => y_dot,
-            Err(error) => Some(p.tape.void_error(error)),
-        }
+    fn function(&self) -> Option<&dyn tape::Function<T>> {
+        Some(&self.function)
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -220,9 +174,8 @@ impl<T: TensorLike, R: Rule<T>> Op<T> for AsOp<T, R> {
     }
 }
 
-impl<T: TensorLike> Function<T> {
-    /// The value at the values of `x`, from a tape of its own: what is computed on the way is
-    /// dropped.
+impl<T: TensorLike> tape::Function<T> for Function<T> {
+    // From a tape of its own: what is computed on the way is dropped.
     fn value(&self, x: &[Var<'_, T>]) -> Result<T, Error> {
         if x.len() != self.n_inputs {
             return Err(self.error(ErrorKind::Arity { expected: self.n_inputs, got: x.len() }));
@@ -234,7 +187,9 @@ impl<T: TensorLike> Function<T> {
         }
         self.record(&tape, &inputs)?.value()
     }
+}
 
+impl<T: TensorLike> Function<T> {
     /// The function recorded once more, on a tape of its own, at the values that a node was
     /// computed from: the inputs, and the output.
     pub(super) fn again_aside<'s>(

@@ -3,14 +3,14 @@ use grad_core::{ScalarError, Tape, Var};
 
 struct Keeps<'a>(Var<'a, f64>);
 
-impl Elementwise<f64> for Keeps<'_> {
+impl Elementwise for Keeps<'_> {
     const NAME: &'static str = "keeps";
 
-    fn forward(&self, x: &[&f64]) -> Result<f64, ScalarError> {
-        Ok(*x[0])
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        Ok(x[0].clone())
     }
 
-    fn partial<'t>(&self, _: usize, _: &Primal<'t, f64>, c: Var<'t, f64>) -> Var<'t, f64> {
+    fn partial<'t, T: TensorLike>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         c
     }
 }
@@ -18,5 +18,5 @@ impl Elementwise<f64> for Keeps<'_> {
 fn main() {
     let tape = Tape::<f64>::new();
     let x = tape.var(1.0);
-    let _ = tape.apply(ByPartial(Keeps(x)), &[x]);
+    let _ = tape.apply(ByPartial::new(Keeps(x)), &[x]);
 }

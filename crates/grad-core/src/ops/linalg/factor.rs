@@ -2,8 +2,8 @@
 
 use super::{pattern, same_square, square};
 use crate::ground::{ErrorKind, Shape, Slice, TensorLike};
-use crate::kinds::behind;
-use crate::tape::{Op, Primal, Var};
+use crate::kinds::stack_shape;
+use crate::tape::{Cotangents, Op, Primal, Tangents, Var};
 
 /// The sign and the logarithm of the absolute value of determinants, along a last axis.
 struct Slogdet;
@@ -23,18 +23,22 @@ impl<T: TensorLike> Op<T> for Slogdet {
     }
 
     // The sign is constant wherever there is a derivative.
-    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
         let (_, ln_bar) = sign_and_ln(ct);
         let inverse = p.x(0).inv().mt();
-        ln_bar.reshape(scalars(&p.shape(0))) * inverse
+        x_bar.each(|_| ln_bar.reshape(scalars(&p.shape(0))) * inverse);
     }
 
-    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(ln_only(p, t, &p.y_shape()))
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        t.sum(|_, x_dot| ln_only(p, x_dot, &shape_of(t, x_dot, p)))
     }
+}
 
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
-        Some(ln_only(p, t[0]?, &behind(t[0]?, &p.y_shape())))
+/// The shape of the output's tangent, or of a stack of them.
+fn shape_of<T: TensorLike>(t: &Tangents<'_, '_, T>, x_dot: Var<'_, T>, p: &Primal<'_, T>) -> Shape {
+    match t.stack() {
+        None => p.y_shape(),
+        Some(_) => stack_shape(x_dot, &p.y_shape()),
     }
 }
 
@@ -85,20 +89,19 @@ impl<T: TensorLike> Op<T> for Cholesky {
     }
 
     // A⁻ᵀ from the left, and by transposing from the right.
-    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
         let l = p.y().mt();
         let left = l.triangular_solve(half_triangle(l.matmul(ct)), true);
-        l.triangular_solve(left.mt(), true).mt()
+        x_bar.each(|_| l.triangular_solve(left.mt(), true).mt());
     }
 
-    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
+    // Stacked tangents broadcast.
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
         let l = p.y();
-        let left = l.triangular_solve(t, false);
-        Some(l.matmul(half_triangle(l.triangular_solve(left.mt(), false).mt())))
-    }
-
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
-        Op::<T>::jvp(self, 0, p, t[0]?)
+        t.sum(|_, x_dot| {
+            let left = l.triangular_solve(x_dot, false);
+            l.matmul(half_triangle(l.triangular_solve(left.mt(), false).mt()))
+        })
     }
 }
 
@@ -125,19 +128,15 @@ impl<T: TensorLike> Op<T> for Eigh {
         x[0].eigh()
     }
 
-    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
         let (w, v) = values_and_vectors(p.y());
         let (w_bar, v_bar) = values_and_vectors(ct);
         let turned = v.mt().matmul(v_bar).mul_or_zero(inverse_gaps(w));
-        (v * w_bar + v.matmul(turned)).matmul(v.mt())
+        x_bar.each(|_| (v * w_bar + v.matmul(turned)).matmul(v.mt()));
     }
 
-    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(pushed(p, t, &p.y_shape()))
-    }
-
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
-        Some(pushed(p, t[0]?, &behind(t[0]?, &p.y_shape())))
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        t.sum(|_, x_dot| pushed(p, x_dot, &shape_of(t, x_dot, p)))
     }
 }
 

@@ -1,8 +1,8 @@
 //! The matrix product.
 
 use crate::ground::{ErrorKind, Shape, TensorLike};
-use crate::kinds::aligned;
-use crate::tape::{Op, Primal, Var};
+use crate::kinds::align_stack;
+use crate::tape::{Cotangents, Op, Primal, Tangents, Var};
 
 /// Of two matrices or stacks of them; vectors become matrices before.
 struct Matmul;
@@ -30,27 +30,21 @@ impl<T: TensorLike> Op<T> for Matmul {
         x[0].matmul(x[1])
     }
 
-    fn vjp<'t>(&self, arg: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        match arg {
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
+        x_bar.each(|arg| match arg {
             0 => ct.matmul(p.x(1).transpose(-2, -1)),
             _ => p.x(0).transpose(-2, -1).matmul(ct),
-        }
+        });
     }
 
-    fn jvp<'t>(&self, arg: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(if arg == 0 { t.matmul(p.x(1)) } else { p.x(0).matmul(t) })
-    }
-
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
         let rank = p.y_shape().rank();
-        let of_a = |a_dot| aligned(a_dot, rank).matmul(p.x(1));
-        let of_b = |b_dot| times_stack(p.x(0), aligned(b_dot, rank));
-        match *t {
-            [Some(a_dot), Some(b_dot)] => Some(of_a(a_dot) + of_b(b_dot)),
-            [Some(a_dot), None] => Some(of_a(a_dot)),
-            [None, Some(b_dot)] => Some(of_b(b_dot)),
-            _ => None,
-        }
+        t.sum(|arg, x_dot| match (arg, t.stack()) {
+            (0, None) => x_dot.matmul(p.x(1)),
+            (_, None) => p.x(0).matmul(x_dot),
+            (0, Some(_)) => align_stack(x_dot, rank).matmul(p.x(1)),
+            (_, Some(_)) => times_stack(p.x(0), align_stack(x_dot, rank)),
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{same_square, square};
 use crate::ground::{ErrorKind, Shape, TensorLike, call};
-use crate::tape::{Op, Primal, Var};
+use crate::tape::{Cotangents, Op, Primal, Tangents, Var};
 
 /// Of matrices with equal batch axes; `Var::solve` broadcasts before.
 struct Solve;
@@ -20,34 +20,19 @@ impl<T: TensorLike> Op<T> for Solve {
         x[0].solve(x[1])
     }
 
-    fn vjp<'t>(&self, arg: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        let b_bar = p.x(0).mt().solve(ct);
-        if arg == 0 { -b_bar.matmul(p.y().mt()) } else { b_bar }
-    }
-
     // Both arguments need B̄.
-    fn pullback<'t>(
-        &self,
-        p: &Primal<'t, T>,
-        ct: Var<'t, T>,
-        wanted: &[bool],
-        x_bar: &mut [Option<Var<'t, T>>],
-    ) {
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
         let b_bar = p.x(0).mt().solve(ct);
-        if let ([of_a, of_b], [a, b]) = (wanted, x_bar) {
-            *a = of_a.then(|| -b_bar.matmul(p.y().mt()));
-            *b = of_b.then_some(b_bar);
-        }
+        x_bar.each(|arg| if arg == 0 { -b_bar.matmul(p.y().mt()) } else { b_bar });
     }
 
     // Both tangents need one solution: A Ẋ = Ḃ − Ȧ X.
-    fn pushforward<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
-        Some(p.x(0).solve(right_side(t, p.y(), |a_dot| a_dot)?))
-    }
-
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
-        let right_side = right_side(t, p.y(), |a_dot| a_dot)?;
-        Some(side_by_side(right_side, |columns| p.x(0).solve(columns)))
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        let right_side = right_side(t.list(), p.y(), |a_dot| a_dot)?;
+        Some(match t.stack() {
+            None => p.x(0).solve(right_side),
+            Some(_) => solve_stack(right_side, |columns| p.x(0).solve(columns)),
+        })
     }
 }
 
@@ -70,34 +55,21 @@ impl<T: TensorLike> Op<T> for TriangularSolve {
         x[0].triangular_solve(x[1], self.upper)
     }
 
-    fn vjp<'t>(&self, arg: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
         let b_bar = p.x(0).mt().triangular_solve(ct, !self.upper);
-        if arg == 0 { -self.part(b_bar.matmul(p.y().mt())) } else { b_bar }
+        x_bar.each(|arg| match arg {
+            0 => -self.part(b_bar.matmul(p.y().mt())),
+            _ => b_bar,
+        });
     }
 
-    fn pullback<'t>(
-        &self,
-        p: &Primal<'t, T>,
-        ct: Var<'t, T>,
-        wanted: &[bool],
-        x_bar: &mut [Option<Var<'t, T>>],
-    ) {
-        let b_bar = p.x(0).mt().triangular_solve(ct, !self.upper);
-        if let ([of_a, of_b], [a, b]) = (wanted, x_bar) {
-            *a = of_a.then(|| -self.part(b_bar.matmul(p.y().mt())));
-            *b = of_b.then_some(b_bar);
-        }
-    }
-
-    fn pushforward<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
-        let right_side = right_side(t, p.y(), |a_dot| self.part(a_dot))?;
-        Some(p.x(0).triangular_solve(right_side, self.upper))
-    }
-
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
-        let right_side = right_side(t, p.y(), |a_dot| self.part(a_dot))?;
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        let right_side = right_side(t.list(), p.y(), |a_dot| self.part(a_dot))?;
         let solve = |columns| p.x(0).triangular_solve(columns, self.upper);
-        Some(side_by_side(right_side, solve))
+        Some(match t.stack() {
+            None => solve(right_side),
+            Some(_) => solve_stack(right_side, solve),
+        })
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -128,7 +100,7 @@ fn right_side<'t, T: TensorLike>(
 
 /// Solves for right sides that are stacked, `[k, .., n, m]`, as columns of one, `[.., n, k m]`: so
 /// that a matrix is factored once.
-fn side_by_side<'t, T: TensorLike>(
+fn solve_stack<'t, T: TensorLike>(
     right_side: Var<'t, T>,
     solve: impl Fn(Var<'t, T>) -> Var<'t, T>,
 ) -> Var<'t, T> {
@@ -170,16 +142,13 @@ impl<T: TensorLike> Op<T> for Inv {
         x[0].inv()
     }
 
-    fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        -p.y().mt().matmul(ct).matmul(p.y().mt())
+    fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
+        x_bar.each(|_| -p.y().mt().matmul(ct).matmul(p.y().mt()));
     }
 
-    fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
-        Some(-p.y().matmul(t).matmul(p.y()))
-    }
-
-    fn batched<'t>(&self, p: &Primal<'t, T>, t: &[Option<Var<'t, T>>]) -> Option<Var<'t, T>> {
-        Op::<T>::jvp(self, 0, p, t[0]?)
+    // Stacked tangents broadcast.
+    fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        t.sum(|_, x_dot| -p.y().matmul(x_dot).matmul(p.y()))
     }
 }
 
