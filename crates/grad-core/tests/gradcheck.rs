@@ -6,7 +6,7 @@ mod support;
 
 use std::cell::Cell;
 
-use grad_core::extend::{Op, Primal, broadcast};
+use grad_core::extend::{Cotangents, Op, Primal, Tangents, broadcast};
 use grad_core::inspect::Finding;
 use grad_core::testing::{Failure, Reference, Verdict, catalogue};
 use grad_core::{ErrorKind, Gradcheck, GradcheckError, Shape, TensorLike, Var, gradcheck};

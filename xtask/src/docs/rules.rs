@@ -37,6 +37,9 @@ const ORDER: [&str; 20] = [
     "composite.rs",
 ];
 
+/// The table of the functions without parameters.
+const FUNCTIONS: &str = "functions.rs";
+
 /// What repeats methods that are in another file.
 const LEFT_OUT: [&str; 1] = ["functional.rs"];
 
@@ -46,10 +49,11 @@ pub(super) fn table(root: &Path) -> Result<String> {
     let place = |file: &String| ORDER.iter().position(|x| x == file).unwrap_or(ORDER.len());
     let mut files: Vec<&String> = sources.keys().collect();
     files.sort_by_key(|file| (place(file), *file));
+    let functions = sources.get(FUNCTIONS).map_or("", String::as_str);
     let mut text = String::new();
     for file in files {
         let source = &sources[file];
-        let methods = methods(source);
+        let methods = methods(source, functions);
         if methods.is_empty() || LEFT_OUT.contains(&file.as_str()) {
             continue;
         }
@@ -99,7 +103,7 @@ struct Method {
 }
 
 /// The public methods of handles and tapes in a source.
-fn methods(source: &str) -> Vec<Method> {
+fn methods(source: &str, functions: &str) -> Vec<Method> {
     let mut methods = Vec::new();
     let mut doc = Vec::new();
     let mut is_inside = false;
@@ -127,11 +131,30 @@ fn methods(source: &str) -> Vec<Method> {
             let head = head.collect::<Vec<_>>().join(" ");
             let call = call(&head).filter(|_| is_inside && !head.starts_with('$'));
             methods.extend(call.map(|call| Method { call, doc }));
+        } else if let Some(name) = between(trimmed, "#[doc = derivative!(", ")]") {
+            doc.extend(derivative(functions, name));
         } else if !trimmed.starts_with("#[") {
             doc.clear();
         }
     }
     methods
+}
+
+/// What stands between two texts that a line consists of.
+fn between<'a>(line: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    line.strip_prefix(start)?.strip_suffix(end)
+}
+
+/// The lines of documentation that `derivative!(name)` stands for, from the table of functions.
+fn derivative(functions: &str, name: &str) -> Vec<String> {
+    let formula = functions.lines().find_map(|line| {
+        let (head, rest) = line.split_once('"')?;
+        let is_line = head.split_whitespace().nth(1) == Some(name);
+        rest.split_once('"').filter(|_| is_line).map(|(formula, _)| formula)
+    });
+    let formulas = |formula| format!("x̄ = ȳ · {formula},   ẏ = ẋ · {formula}");
+    let lines = formula.map(|formula| ["```math".into(), formulas(formula), "```".into()]);
+    lines.into_iter().flatten().collect()
 }
 
 /// The call of a method that gives handles, from its head: `powf(self, exponent: f64) -> Self` is
@@ -349,13 +372,15 @@ impl<T: TensorLike> Tape<T> {
 
     #[test]
     fn methods_are_those_of_handles_and_tapes() {
-        let calls: Vec<String> = methods(SOURCE).into_iter().map(|method| method.call).collect();
+        let calls: Vec<String> =
+            methods(SOURCE, "").into_iter().map(|method| method.call).collect();
         assert_eq!(calls, ["x.root(exponent, n)", "x.square()", "x.lt(y)", "tape.concat(x, axis)"]);
     }
 
     #[test]
     fn a_line_is_made_of_the_documentation() {
-        let entries: Vec<Entry> = methods(SOURCE).iter().map(|method| entry(&method.doc)).collect();
+        let entries: Vec<Entry> =
+            methods(SOURCE, "").iter().map(|method| entry(&method.doc)).collect();
         let entry = |value: &str, rule: &str, corners: &str| Entry {
             value: value.to_string(),
             rule: rule.to_string(),
@@ -377,5 +402,15 @@ impl<T: TensorLike> Tape<T> {
     #[test]
     fn the_purpose_is_the_first_sentence() {
         assert_eq!(purpose(SOURCE), "Powers: of all kinds.");
+    }
+
+    #[test]
+    fn a_derivative_of_the_table_stands_in_the_documentation() {
+        let functions = "    Sin sin \"cos x\"  x, c => c * x.cos();\n";
+        let source = "impl<'t, T: TensorLike> Var<'t, T> {\n    /// The sine.\n    #[doc = derivative!(sin)]\n    \
+                      #[track_caller]\n    pub fn sin(self) -> Self {\n";
+        let methods = methods(source, functions);
+        let expected = ["The sine.", "```math", "x̄ = ȳ · cos x,   ẏ = ẋ · cos x", "```"];
+        assert_eq!(methods.iter().map(|method| &method.doc[..]).collect::<Vec<_>>(), [expected]);
     }
 }

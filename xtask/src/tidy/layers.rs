@@ -6,20 +6,22 @@ use super::source::{Source, identifier, words};
 use super::{Files, Finding};
 
 const CORE: &str = "crates/grad-core/src/";
-const READERS: [&str; 3] = ["trace.rs", "gradcheck.rs", "testing/"];
+/// What reads a tape by its public face.
+const READERS: [&str; 2] = ["inspect/trace.rs", "inspect/gradcheck.rs"];
 const CATALOGUE: &str = "crates/grad-core/src/testing/catalogue.rs";
 
-/// A `RefCell`, and a borrow of one, is only in `tape` and `var`: so it is in one place that no
-/// borrow is held while a rule or a backend runs.
-pub(super) fn borrows_stay_in_tape_and_var(files: &Files) -> Vec<Finding> {
+/// A `RefCell`, and a borrow of one, is only in the tape's room and in the growing program of
+/// symbols: so it is in two places that no borrow is held while a rule or a backend runs.
+pub(super) fn borrows_stay_in_the_tape(files: &Files) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, source) in files.below(CORE, ".rs") {
-        if ["tape.rs", "var.rs"].contains(&&path[CORE.len()..]) {
+        let file = &path[CORE.len()..];
+        if file.starts_with("tape/") || file == "program/symbol.rs" {
             continue;
         }
         for word in ["RefCell", ".inner", ".borrow(", ".borrow_mut("] {
             findings.extend(words(source.library(), word).map(|at| {
-                let message = format!("`{word}` outside of `tape` and `var`");
+                let message = format!("`{word}` outside of `tape`");
                 Finding::new(path, source.line(at), message)
             }));
         }
@@ -27,40 +29,27 @@ pub(super) fn borrows_stay_in_tape_and_var(files: &Files) -> Vec<Finding> {
     findings
 }
 
-/// What a file may not import; the rest of the order is in docs/architecture.md.
-const FORBIDDEN: &[(&str, &[&str], &str)] = &[
-    ("shape.rs", &["*", "error"], "shapes stand on nothing but errors"),
-    ("tensor.rs", &["*", "shape", "error"], "a backend knows nothing of tapes"),
-    ("calculus.rs", &["ops"], "a sweep knows no concrete rule"),
-    ("pullback.rs", &["ops"], "a sweep knows no concrete rule"),
-    ("pushforward.rs", &["ops"], "a sweep knows no concrete rule"),
-    ("subgraph.rs", &["ops"], "a sweep knows no concrete rule"),
-    ("ops/", SWEEPS, RULE),
-    ("ops/", &["trace", "view", "testing"], RULE),
-    ("trace.rs", INNER, READS),
-    ("gradcheck.rs", INNER, READS),
-    ("testing/", INNER, READS),
+/// The rooms of grad-core, and which each may import beside itself.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("ground", &[]),
+    ("tape", &["ground"]),
+    ("program", &["ground"]),
+    ("kinds", &["ground", "tape", "program"]),
+    ("ops", &["ground", "tape", "kinds"]),
+    ("sweep", &["ground", "tape"]),
+    ("transform", &["ground", "tape", "kinds", "sweep"]),
+    ("inspect", &["ground", "tape"]),
 ];
-const SWEEPS: &[&str] = &["arena", "subgraph", "calculus", "pullback", "pushforward"];
-const INNER: &[&str] = &["arena", "subgraph", "calculus", "pullback", "pushforward", "ops"];
-const READS: &str = "it could be in another crate";
-const RULE: &str = "a rule is a formula on handles";
 
-/// Imports go down the order of the modules. A list that begins with `*` is of what is allowed.
-pub(super) fn modules_import_downward(files: &Files) -> Vec<Finding> {
+/// A room imports rooms below it, and no other.
+pub(super) fn rooms_import_downward(files: &Files) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for &(place, modules, reason) in FORBIDDEN {
-        for (path, source) in files.below(CORE, ".rs") {
-            if !path[CORE.len()..].starts_with(place) {
-                continue;
-            }
+    for &(room, below) in ROOMS {
+        for (path, source) in files.below(&format!("{CORE}{room}/"), ".rs") {
             for (at, module) in crate_modules(source.library()) {
-                let is_allowed = match modules {
-                    ["*", allowed @ ..] => allowed.contains(&module),
-                    forbidden => !forbidden.contains(&module),
-                };
-                if !is_allowed {
-                    let message = format!("imports `crate::{module}`, but {reason}");
+                let is_room = ROOMS.iter().any(|(other, _)| *other == module);
+                if is_room && module != room && !below.contains(&module) {
+                    let message = format!("`{room}` imports `crate::{module}`, which is above it");
                     findings.push(Finding::new(path, source.line(at), message));
                 }
             }
@@ -76,11 +65,73 @@ pub(super) fn operations_see_no_tape_internals(files: &Files) -> Vec<Finding> {
     for (path, source) in files.below(&ops, ".rs") {
         for word in [".inner", "Inner", "arena", "Arena", "RefCell"] {
             findings.extend(words(source.library(), word).map(|at| {
-                Finding::new(path, source.line(at), format!("`{word}` in an operation: {RULE}"))
+                let message = format!("`{word}` in an operation: a rule is a formula on handles");
+                Finding::new(path, source.line(at), message)
             }));
         }
     }
     findings
+}
+
+/// A rule is stated once: what computes with plain tensors in a block of an operation is its value.
+/// So a method of an operation that takes or gives a plain tensor is `forward`.
+pub(super) fn rules_are_stated_once(files: &Files) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (path, source) in files.below(CORE, ".rs") {
+        if !["ops/", "kinds/"].iter().any(|room| path[CORE.len()..].starts_with(room)) {
+            continue;
+        }
+        let code = source.library();
+        for (at, method) in methods_of_operations(code) {
+            let signature = &code[at..code[at..].find('{').map_or(code.len(), |end| at + end)];
+            let is_plain = ["&T", "<T>", "-> T"].iter().any(|plain| signature.contains(plain))
+                && !["Primal<", "Var<"].iter().any(|handle| signature.contains(handle))
+                || signature.contains("&T") && signature.contains("Primal<");
+            if is_plain && !["forward", "function"].contains(&method) {
+                let message =
+                    format!("`{method}` states a rule on plain tensors; rules are on handles");
+                findings.push(Finding::new(path, source.line(at), message));
+            }
+        }
+    }
+    findings
+}
+
+/// The methods in `impl`s of the traits of operations, with their places.
+fn methods_of_operations(code: &str) -> Vec<(usize, &str)> {
+    let mut methods = Vec::new();
+    for start in words(code, "impl") {
+        let Some(open) = code[start..].find('{').map(|at| start + at) else { continue };
+        let head = &code[start..open];
+        let is_operation = |name: &&str| words(head, name).next().is_some();
+        if !head.contains(" for ")
+            || !["Op", "Elementwise", "Linear", "Step"].iter().any(is_operation)
+        {
+            continue;
+        }
+        let close = open + block_end(&code[open..]);
+        for at in words(&code[open..close], "fn ") {
+            let at = open + at;
+            methods.push((at, identifier(&code[at + "fn ".len()..])));
+        }
+    }
+    methods
+}
+
+/// Where the block that a text begins with ends.
+fn block_end(code: &str) -> usize {
+    let mut depth = 0_usize;
+    for (at, x) in code.char_indices() {
+        match x {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+    code.len()
 }
 
 /// What only reads a tape could be in another crate: it calls no method of a tape, a handle or a
@@ -96,7 +147,7 @@ pub(super) fn readers_use_the_public_face(files: &Files) -> Vec<Finding> {
             let is_inner = code[..at].ends_with("pub(crate) ");
             if !is_inner {
                 public.insert(name); // Or a trait's, or private: not what this check is about.
-            } else if ["tape.rs", "var.rs", "op.rs"].contains(&&path[CORE.len()..]) {
+            } else if path[CORE.len()..].starts_with("tape/") {
                 inner.insert(name);
             }
         }
@@ -104,7 +155,7 @@ pub(super) fn readers_use_the_public_face(files: &Files) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, source) in files.below(CORE, ".rs") {
         let file = &path[CORE.len()..];
-        if !READERS.iter().any(|reader| file.starts_with(reader)) {
+        if !READERS.contains(&file) {
             continue;
         }
         for name in inner.difference(&public) {
@@ -202,7 +253,7 @@ fn operations(source: &Source) -> Vec<(usize, &str)> {
     for start in words(code, "impl") {
         let Some(open) = code[start..].find('{').map(|at| start + at) else { continue };
         let head = &code[start..open];
-        let traits = ["Op<", "Elementwise<", "Linear<", "Step<"];
+        let traits = ["Op", "Elementwise", "Linear", "Step"];
         let is_operation = |name: &&str| words(head, name).next().is_some();
         if !head.contains(" for ") || !traits.iter().any(is_operation) {
             continue;
@@ -241,33 +292,40 @@ mod tests {
     #[test]
     fn a_borrow_elsewhere_is_found() {
         let text = "use std::cell::RefCell;\nfn f() { tape.inner.borrow(); }\n";
-        let files =
-            [("crates/grad-core/src/tape.rs", text), ("crates/grad-core/src/trace.rs", text)];
+        let files = [
+            ("crates/grad-core/src/tape/read.rs", text),
+            ("crates/grad-core/src/inspect/trace.rs", text),
+        ];
         let expected = "\
-crates/grad-core/src/trace.rs:1: `RefCell` outside of `tape` and `var`
-crates/grad-core/src/trace.rs:2: `.borrow(` outside of `tape` and `var`
-crates/grad-core/src/trace.rs:2: `.inner` outside of `tape` and `var`
+crates/grad-core/src/inspect/trace.rs:1: `RefCell` outside of `tape`
+crates/grad-core/src/inspect/trace.rs:2: `.borrow(` outside of `tape`
+crates/grad-core/src/inspect/trace.rs:2: `.inner` outside of `tape`
 ";
-        assert_eq!(findings(borrows_stay_in_tape_and_var, &files), expected);
+        assert_eq!(findings(borrows_stay_in_the_tape, &files), expected);
     }
 
     #[test]
     fn an_import_upward_is_found() {
         let files = [
             (
-                "crates/grad-core/src/shape.rs",
-                "use crate::error::ErrorKind;\nuse crate::tape::Tape;",
+                "crates/grad-core/src/ground/shape.rs",
+                "use crate::ground::Error;\nuse crate::tape::Tape;",
             ),
-            ("crates/grad-core/src/pullback.rs", "use crate::{ops::{Add, Mul}, Tape, tape::x};"),
-            ("crates/grad-core/src/ops/arith.rs", "use crate::op::Op;\nuse crate::arena::Arena;"),
-            ("crates/grad-core/src/tensor.rs", "use crate::shape::Slice; // crate::tape"),
+            (
+                "crates/grad-core/src/sweep/reverse.rs",
+                "use crate::{ops::{Add, Mul}, Tape, tape::x};",
+            ),
+            (
+                "crates/grad-core/src/ops/arith.rs",
+                "use crate::kinds::Step;\nuse crate::sweep::Wrt;",
+            ),
         ];
         let expected = "\
-crates/grad-core/src/ops/arith.rs:2: imports `crate::arena`, but a rule is a formula on handles
-crates/grad-core/src/pullback.rs:1: imports `crate::ops`, but a sweep knows no concrete rule
-crates/grad-core/src/shape.rs:2: imports `crate::tape`, but shapes stand on nothing but errors
+crates/grad-core/src/ground/shape.rs:2: `ground` imports `crate::tape`, which is above it
+crates/grad-core/src/ops/arith.rs:2: `ops` imports `crate::sweep`, which is above it
+crates/grad-core/src/sweep/reverse.rs:1: `sweep` imports `crate::ops`, which is above it
 ";
-        assert_eq!(findings(modules_import_downward, &files), expected);
+        assert_eq!(findings(rooms_import_downward, &files), expected);
     }
 
     #[test]
@@ -279,15 +337,38 @@ crates/grad-core/src/shape.rs:2: imports `crate::tape`, but shapes stand on noth
     }
 
     #[test]
+    fn a_second_text_of_a_rule_is_found() {
+        let text = "impl Elementwise for Mul {
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> { x[0].mul(x[1]) }
+    fn partial<'t, T: TensorLike>(&self, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> { c }
+    fn plain<T: TensorLike>(&self, p: &Primal<'_, T>, c: &T) -> Option<T> { c.mul(c).ok() }
+    fn twin<T: TensorLike>(&self, x: &T, c: &T) -> Result<T, T::Error> { c.mul(x) }
+}
+";
+        let files = [("crates/grad-core/src/ops/arith.rs", text)];
+        let expected = "\
+crates/grad-core/src/ops/arith.rs:4: `plain` states a rule on plain tensors; rules are on handles
+crates/grad-core/src/ops/arith.rs:5: `twin` states a rule on plain tensors; rules are on handles
+";
+        assert_eq!(findings(rules_are_stated_once, &files), expected);
+    }
+
+    #[test]
     fn a_reader_that_goes_behind_the_public_face_is_found() {
         let files = [
-            ("crates/grad-core/src/tape.rs", "pub(crate) fn rewind() {}\npub(crate) fn value() {}"),
-            ("crates/grad-core/src/var.rs", "pub fn value() {}"),
-            ("crates/grad-core/src/trace.rs", "fn f() { x.value(); }\nfn g() { tape.rewind(); }"),
-            ("crates/grad-core/src/pullback.rs", "fn g() { tape.rewind(); }"),
+            (
+                "crates/grad-core/src/tape/tape.rs",
+                "pub(crate) fn rewind() {}\npub(crate) fn value() {}",
+            ),
+            ("crates/grad-core/src/tape/var.rs", "pub fn value() {}"),
+            (
+                "crates/grad-core/src/inspect/trace.rs",
+                "fn f() { x.value(); }\nfn g() { tape.rewind(); }",
+            ),
+            ("crates/grad-core/src/sweep/reverse.rs", "fn g() { tape.rewind(); }"),
         ];
-        let expected = "crates/grad-core/src/trace.rs:2: \
-                        `rewind` is `pub(crate)`, but trace.rs only reads a tape\n";
+        let expected = "crates/grad-core/src/inspect/trace.rs:2: \
+                        `rewind` is `pub(crate)`, but inspect/trace.rs only reads a tape\n";
         assert_eq!(findings(readers_use_the_public_face, &files), expected);
     }
 
@@ -310,7 +391,7 @@ crates/grad-ndarray/src/b.rs:1: a backend imports `grad_core::extend` only
     }
 
     const OPS: &str = r#"
-impl<T: TensorLike> Elementwise<T> for Add {
+impl Elementwise for Add {
     const NAME: &'static str = "add";
     fn format(&self) -> String { infix("+", x) }
 }
@@ -321,7 +402,7 @@ impl<T: TensorLike> Op<T> for Max {
 }
 macro_rules! comparison {
     ($name:ident, $text:literal) => {
-        impl<T: TensorLike> Step<T> for $name {
+        impl Step for $name {
             const NAME: &'static str = $text;
         }
     };

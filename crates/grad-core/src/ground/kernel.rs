@@ -154,6 +154,26 @@ pub enum Step {
     Select(Place, Place, Place),
 }
 
+impl Step {
+    /// The value of the step, from those before it. `model` says of what dtype a constant is.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    #[inline]
+    pub fn of<'a, T: TensorLike>(
+        &self,
+        at: impl Fn(Place) -> &'a T,
+        model: &T,
+    ) -> Result<T, T::Error> {
+        match *self {
+            Step::Constant(value) => model.scalar(value),
+            Step::Unary(function, x) => function.of(at(x)),
+            Step::Binary(function, x, y) => function.of(at(x), at(y)),
+            Step::Select(mask, x, y) => at(mask).select(at(x), at(y)),
+        }
+    }
+}
+
 /// What an argument of a rule's kernel is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -216,7 +236,7 @@ impl Kernel {
     pub fn step_by_step<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         // Most rules are one step, which needs no list.
         if let [step] = self.steps() {
-            return one(step, |place| x[usize::from(place)], x[0]);
+            return step.of(|place| x[usize::from(place)], x[0]);
         }
         let mut values: SmallVec<[T; 8]> = SmallVec::with_capacity(self.steps().len());
         for step in self.steps() {
@@ -224,25 +244,10 @@ impl Kernel {
                 None => x[usize::from(place)],
                 Some(step) => &values[step],
             };
-            let value = one(step, at, x[0])?;
+            let value = step.of(at, x[0])?;
             values.push(value);
         }
         Ok(values.pop().expect("a kernel has at least one step"))
-    }
-}
-
-/// The value of a step.
-#[inline]
-fn one<'a, T: TensorLike>(
-    step: &Step,
-    at: impl Fn(Place) -> &'a T,
-    model: &T,
-) -> Result<T, T::Error> {
-    match *step {
-        Step::Constant(value) => model.scalar(value),
-        Step::Unary(function, x) => function.of(at(x)),
-        Step::Binary(function, x, y) => function.of(at(x), at(y)),
-        Step::Select(mask, x, y) => at(mask).select(at(x), at(y)),
     }
 }
 

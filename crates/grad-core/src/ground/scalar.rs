@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::ground::{DType, Storage, TensorLike, Unsupported};
+use crate::ground::{DType, Kernel, Storage, TensorLike, Unsupported};
 
 /// What `f64` answers when asked for something that is not a scalar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,23 @@ fn scalar(value: f64, shape: &[usize]) -> Result<f64, ScalarError> {
 #[inline]
 fn no_axes(value: f64, axes: &[usize]) -> Result<f64, ScalarError> {
     scalar(value, axes)
+}
+
+/// A kernel's values in a row of numbers, if they fit.
+#[inline]
+fn in_registers(kernel: &Kernel, x: &[&f64]) -> Result<f64, ScalarError> {
+    const N: usize = 16;
+    let (n, steps) = (x.len(), kernel.steps());
+    if steps.len() == 1 || n + steps.len() > N {
+        return kernel.step_by_step(x);
+    }
+    let mut values = [0.0; N];
+    values.iter_mut().zip(x).for_each(|(value, x)| *value = **x);
+    for (at, step) in steps.iter().enumerate() {
+        let value = step.of(|place| &values[usize::from(place)], &0.0)?;
+        values[n + at] = value;
+    }
+    Ok(values[n + steps.len() - 1])
 }
 
 #[rustfmt::skip] // One method a line: the whole backend on one screen.
@@ -130,4 +147,5 @@ impl TensorLike for f64 {
     fn atan2(&self, x: &f64) -> Result<f64, ScalarError> { Ok(f64::atan2(*self, *x)) }
     #[inline] fn mul_or_zero(&self, p: &f64) -> Result<f64, ScalarError> { Ok(if *self == 0.0 { 0.0 } else { self * p }) }
     #[inline] fn sum_to(&self, shape: &[usize]) -> Result<f64, ScalarError> { scalar(*self, shape) }
+    #[inline] fn evaluate(kernel: &Kernel, x: &[&f64]) -> Result<f64, ScalarError> { in_registers(kernel, x) }
 }

@@ -2,6 +2,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
+use super::functions::{Relu, Sigmoid, Softplus, derivative};
 use crate::ground::TensorLike;
 use crate::kinds::Elementwise;
 use crate::tape::{Primal, Var};
@@ -14,53 +15,6 @@ const SQRT_FRAC_2_PI: f64 = FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
 
 /// The coefficient of the cubic term there, a fit by Hendrycks and Gimpel (2016), section 2.
 const GELU_CUBIC: f64 = 0.044715;
-
-#[derive(Clone, Copy)]
-struct Sigmoid;
-
-impl Elementwise for Sigmoid {
-    const NAME: &'static str = "sigmoid";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].sigmoid()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        let y = p.y();
-        c * (y * (1.0 - y))
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Softplus;
-
-impl Elementwise for Softplus {
-    const NAME: &'static str = "softplus";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].softplus()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c * p.x(0).sigmoid()
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Relu;
-
-impl Elementwise for Relu {
-    const NAME: &'static str = "relu";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].relu()
-    }
-
-    // The mask comes first: where it is 0, even an infinite cotangent stops.
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        p.x(0).gt(0.0).mul_or_zero(c)
-    }
-}
 
 #[derive(Clone, Copy)]
 struct Silu;
@@ -128,9 +82,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ y (1 − y),   ẏ = ẋ y (1 − y)
-    /// ```
+    #[doc = derivative!(sigmoid)]
     ///
     /// Errors and non-smooth points: none. At ±∞: 0 or 1 with derivative 0.
     ///
@@ -174,9 +126,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ σ(x),   ẏ = ẋ σ(x)
-    /// ```
+    #[doc = derivative!(softplus)]
     ///
     /// Errors and non-smooth points: none. At ∞: ∞ with derivative 1; at −∞: 0 with derivative 0.
     /// Source: Dugas et al. (2001), "Incorporating second-order functional knowledge for better
@@ -198,9 +148,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ [x > 0],   ẏ = ẋ [x > 0]
-    /// ```
+    #[doc = derivative!(relu)]
     ///
     /// At 0 the derivative is 0, as in PyTorch. Errors: none.
     ///

@@ -1,5 +1,6 @@
 //! Arithmetic: sums, products and quotients. All binary operations broadcast.
 
+use super::functions::{Recip, derivative};
 use crate::ground::{TensorLike, infix};
 use crate::kinds::{ByPartial, Elementwise};
 use crate::tape::{Operand, Primal, Var};
@@ -170,7 +171,7 @@ impl Elementwise for Neg {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Scale(pub(super) f64);
+struct Scale(f64);
 
 impl Elementwise for Scale {
     const NAME: &'static str = "scale";
@@ -205,21 +206,6 @@ impl Elementwise for Shift {
     fn format(&self, x: &[&str]) -> String {
         let sign = if self.0.is_sign_negative() { '-' } else { '+' };
         format!("{} {sign} {}", x[0], self.0.abs())
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Recip;
-
-impl Elementwise for Recip {
-    const NAME: &'static str = "recip";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].recip()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        -c.mul_or_zero(p.y().square())
     }
 }
 
@@ -404,7 +390,13 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn scale(self, by: f64) -> Self {
-        self.with(ByPartial::new(Scale(by)))
+        // The numbers that rules are full of.
+        match by {
+            2.0 => self.unary(fixed!(ByPartial, Scale(2.0))),
+            0.5 => self.unary(fixed!(ByPartial, Scale(0.5))),
+            -0.5 => self.unary(fixed!(ByPartial, Scale(-0.5))),
+            _ => self.with(ByPartial::new(Scale(by))),
+        }
     }
 
     /// The sum with a constant number; also written `x + 2.0` and `x - 2.0`.
@@ -453,9 +445,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = −ȳ y²,   ẏ = −ẋ y²
-    /// ```
+    #[doc = derivative!(recip)]
     ///
     /// At 0: ±∞ with derivative −∞, but a zero cotangent gives zero. Errors: none.
     ///

@@ -1,116 +1,9 @@
 //! Exponentials, logarithms, the error function and the absolute value.
 
-use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10};
-
+use super::functions::{Abs, Erf, Exp, Exp2, Expm1, Ln, Log1p, Log2, Log10, derivative};
 use crate::ground::TensorLike;
 use crate::kinds::Elementwise;
 use crate::tape::{Operand, Primal, Var};
-
-#[derive(Clone, Copy)]
-struct Exp;
-
-impl Elementwise for Exp {
-    const NAME: &'static str = "exp";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].exp()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.y())
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Expm1;
-
-impl Elementwise for Expm1 {
-    const NAME: &'static str = "expm1";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].expm1()
-    }
-
-    // Not y + 1, which is 0 where x is far below 0.
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.x(0).exp())
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Exp2;
-
-impl Elementwise for Exp2 {
-    const NAME: &'static str = "exp2";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].exp2()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.y() * LN_2)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Ln;
-
-impl Elementwise for Ln {
-    const NAME: &'static str = "ln";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].ln()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.x(0).recip())
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Log2;
-
-impl Elementwise for Log2 {
-    const NAME: &'static str = "log2";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].log2()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero((p.x(0) * LN_2).recip())
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Log10;
-
-impl Elementwise for Log10 {
-    const NAME: &'static str = "log10";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].log10()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero((p.x(0) * LN_10).recip())
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Log1p;
-
-impl Elementwise for Log1p {
-    const NAME: &'static str = "log1p";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].log1p()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero((p.x(0) + 1.0).recip())
-    }
-}
 
 #[derive(Clone, Copy)]
 struct LogAddExp;
@@ -164,38 +57,6 @@ impl Elementwise for Xlogy {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Erf;
-
-impl Elementwise for Erf {
-    const NAME: &'static str = "erf";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].erf()
-    }
-
-    // Beyond ±30 the derivative is 0; bounding x keeps ∞ · 0 out of those that follow.
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        let x = p.x(0).clamp(-30.0, 30.0);
-        c * ((-x.square()).exp() * FRAC_2_SQRT_PI)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Abs;
-
-impl Elementwise for Abs {
-    const NAME: &'static str = "abs";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].abs()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        p.x(0).sign().mul_or_zero(c)
-    }
-}
-
 impl<'t, T: TensorLike> Var<'t, T> {
     /// The numbers that these sizes, at least 0, divide by so that powers neither over- nor
     /// underflow: the sizes themselves, but 1 where they are 0, infinite or NaN. Untracked, which is
@@ -210,9 +71,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ eˣ,   ẏ = ẋ eˣ
-    /// ```
+    #[doc = derivative!(exp)]
     ///
     /// Non-smooth points: none; where it overflows, a zero cotangent gives zero. Errors: none.
     /// Source: NIST DLMF §4.7.
@@ -233,9 +92,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ eˣ,   ẏ = ẋ eˣ
-    /// ```
+    #[doc = derivative!(expm1)]
     ///
     /// Non-smooth points: none; where it overflows, a zero cotangent gives zero. Errors: none.
     /// Source: NIST DLMF §4.7.
@@ -257,9 +114,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ 2ˣ ln 2,   ẏ = ẋ 2ˣ ln 2
-    /// ```
+    #[doc = derivative!(exp2)]
     ///
     /// Non-smooth points: none; where it overflows, a zero cotangent gives zero. Errors: none.
     /// Source: NIST DLMF §4.7.
@@ -280,9 +135,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ / x,   ẏ = ẋ / x
-    /// ```
+    #[doc = derivative!(ln)]
     ///
     /// At 0: −∞ with derivative ∞; below 0: NaN with derivative 1/x. A zero cotangent gives zero.
     /// Errors: none.
@@ -304,9 +157,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ / (x ln 2),   ẏ = ẋ / (x ln 2)
-    /// ```
+    #[doc = derivative!(log2)]
     ///
     /// At 0: −∞ with derivative ∞; below 0: NaN. A zero cotangent gives zero. Errors: none.
     /// Source: NIST DLMF §4.7.
@@ -327,9 +178,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ / (x ln 10),   ẏ = ẋ / (x ln 10)
-    /// ```
+    #[doc = derivative!(log10)]
     ///
     /// At 0: −∞ with derivative ∞; below 0: NaN. A zero cotangent gives zero. Errors: none.
     /// Source: NIST DLMF §4.7.
@@ -350,9 +199,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ / (1 + x),   ẏ = ẋ / (1 + x)
-    /// ```
+    #[doc = derivative!(log1p)]
     ///
     /// At −1: −∞ with derivative ∞; below −1: NaN. A zero cotangent gives zero. Errors: none.
     /// Source: NIST DLMF §4.7.
@@ -427,9 +274,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ 2/√π e^(−x²),   ẏ = ẋ 2/√π e^(−x²)
-    /// ```
+    #[doc = derivative!(erf)]
     ///
     /// Errors and non-smooth points: none.
     /// Source: NIST DLMF §7.2 and §7.10.
@@ -450,9 +295,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ sign x,   ẏ = ẋ sign x
-    /// ```
+    #[doc = derivative!(abs)]
     ///
     /// At 0 the derivative is 0, as in PyTorch. Errors: none.
     ///

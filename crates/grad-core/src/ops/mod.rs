@@ -17,6 +17,7 @@ mod diagonal;
 mod einsum;
 mod elementwise;
 mod functional;
+mod functions;
 mod index;
 mod join;
 mod linalg;

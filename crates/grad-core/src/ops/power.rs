@@ -1,55 +1,9 @@
 //! Powers and roots.
 
+use super::functions::{Rsqrt, Sqrt, Square, derivative};
 use crate::ground::{TensorLike, call};
 use crate::kinds::{ByPartial, Elementwise};
-use crate::ops::arith::Scale;
 use crate::tape::{Operand, Primal, Var};
-
-#[derive(Clone, Copy)]
-struct Square;
-
-impl Elementwise for Square {
-    const NAME: &'static str = "square";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].square()
-    }
-
-    // The strong zero counts where x is infinite: derivatives of what saturates there stay 0.
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.x(0).unary(fixed!(ByPartial, Scale(2.0))))
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Sqrt;
-
-impl Elementwise for Sqrt {
-    const NAME: &'static str = "sqrt";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].sqrt()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.y().recip().unary(fixed!(ByPartial, Scale(0.5))))
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Rsqrt;
-
-impl Elementwise for Rsqrt {
-    const NAME: &'static str = "rsqrt";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].rsqrt()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.y().unary(fixed!(ByPartial, Powi(3))).unary(fixed!(ByPartial, Scale(-0.5))))
-    }
-}
 
 #[derive(Clone, Copy)]
 struct Powf(f64);
@@ -181,14 +135,94 @@ impl Elementwise for PowLn {
     }
 }
 
+#[derive(Clone, Copy)]
+struct Hypot;
+
+impl Elementwise for Hypot {
+    const NAME: &'static str = "hypot";
+    const ARITY: usize = 2;
+
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        let (x, y, scale) = scaled(x[0], x[1])?;
+        x.square()?.add(&y.square()?)?.sqrt()?.mul(&scale)
+    }
+
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
+        let (x, y) = (p.x(0), p.x(1));
+        c.mul_or_zero(if arg == 0 { x.direction(y, 1, 0, 0) } else { x.direction(y, 0, 1, 0) })
+    }
+}
+
+/// `(x/r)ᵃ (y/r)ᵇ / rⁿ` with r = hypot(x, y): the derivatives of [`Hypot`] are sums of these. A
+/// naive second derivative, 1/r − x²/r³, loses all digits where y is small; here it is y²/r³. At
+/// r = 0 it is 0 by convention.
+#[derive(Clone, Copy)]
+struct Direction {
+    a: i32,
+    b: i32,
+    n: i32,
+}
+
+impl Elementwise for Direction {
+    const NAME: &'static str = "direction";
+    const ARITY: usize = 2;
+
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        let (x, y, scale) = scaled(x[0], x[1])?;
+        let r = x.square()?.add(&y.square()?)?.sqrt()?;
+        let power = |x: &T, n| x.mul_or_zero(&r.recip()?)?.powi(n);
+        let product = power(&x, self.a)?.mul(&power(&y, self.b)?)?;
+        let of_r = r.mul(&scale)?.powi(-self.n)?;
+        // At r = 0 the fractions are 0, and would be 1 to the power of 0.
+        let zero = r.scalar(0.0)?;
+        zero.lt(&r)?.mul_or_zero(&product.mul_or_zero(&of_r)?)
+    }
+
+    // ∂(x/r)/∂x = (y/r)² / r,  ∂(y/r)/∂x = −(x/r)(y/r) / r,  ∂r/∂x = x/r.
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
+        let (x, y, &Direction { a, b, n }) = (p.x(0), p.x(1), self);
+        let (own, other, gained, lost) = match arg {
+            0 => (a, b, (a - 1, b + 2), (a + 1, b)),
+            _ => (b, a, (a + 2, b - 1), (a, b + 1)),
+        };
+        let lost = x.direction(y, lost.0, lost.1, n + 1) * -f64::from(other + n);
+        c.mul_or_zero(match own {
+            0 => lost,
+            _ => x.direction(y, gained.0, gained.1, n + 1) * f64::from(own) + lost,
+        })
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        call("direction", x, &format!("{}, {}, {}", self.a, self.b, self.n))
+    }
+}
+
+/// x and y divided by the larger of the two, and this scale: so no square over- or underflows.
+fn scaled<T: TensorLike>(x: &T, y: &T) -> Result<(T, T, T), T::Error> {
+    let largest = x.abs()?.maximum(&y.abs()?)?;
+    // What is 0, infinite or NaN scales nothing.
+    let usable =
+        largest.scalar(0.0)?.lt(&largest)?.mul(&largest.lt(&largest.scalar(f64::INFINITY)?)?)?;
+    let scale = usable.select(&largest, &largest.scalar(1.0)?)?;
+    Ok((x.div(&scale)?, y.div(&scale)?, scale))
+}
+
 impl<'t, T: TensorLike> Var<'t, T> {
     /// The square `x²`, elementwise.
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = 2 ȳ x,   ẏ = 2 ẋ x
-    /// ```
+    #[doc = derivative!(square)]
     ///
     /// Errors and non-smooth points: none. At ±∞ a zero cotangent gives zero.
     /// Source: NIST DLMF §4.7.
@@ -209,9 +243,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ / (2 y),   ẏ = ẋ / (2 y)
-    /// ```
+    #[doc = derivative!(sqrt)]
     ///
     /// At 0: 0 with derivative ∞; below 0: NaN. A zero cotangent gives zero. Errors: none.
     /// Source: NIST DLMF §4.7.
@@ -232,9 +264,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = −½ ȳ y³,   ẏ = −½ ẋ y³
-    /// ```
+    #[doc = derivative!(rsqrt)]
     ///
     /// At 0: ∞ with derivative −∞; below 0: NaN. A zero cotangent gives zero. Errors: none.
     /// Source: NIST DLMF §4.7.
@@ -333,6 +363,39 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     pub fn pow(self, y: impl Operand<'t, T>) -> Self {
         self.binary(fixed!(ByPartial, Pow), y)
+    }
+
+    /// The length `√(x² + y²)`, elementwise; no intermediate over- or underflows.
+    ///
+    /// Shapes: `x`, `y` → their broadcast.
+    ///
+    /// ```math
+    /// r = hypot(x, y),   x̄ = r̄ x / r,   ȳ = r̄ y / r,   ∂²r/∂x² = y² / r³
+    /// ```
+    ///
+    /// # Errors
+    /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    ///
+    /// Where both are 0 the derivatives are 0, as those of [`Var::norm`].
+    /// Source: NIST DLMF §1.9 (the modulus of a complex number).
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let (x, y) = (tape.var(3.0), tape.var(4.0));
+    /// let r = x.hypot(y);
+    /// assert_eq!(r.item()?, 5.0);
+    /// assert_eq!(tape.backward(r, [x, y])?, [0.6, 0.8]);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn hypot(self, y: impl Operand<'t, T>) -> Self {
+        self.binary(fixed!(ByPartial, Hypot), y)
+    }
+
+    /// `(x/r)ᵃ (y/r)ᵇ / rⁿ`.
+    #[track_caller]
+    fn direction(self, y: Self, a: i32, b: i32, n: i32) -> Self {
+        self.tape().apply(ByPartial::new(Direction { a, b, n }), &[self, y])
     }
 
     /// `xʸ (ln x)ᵏ`.

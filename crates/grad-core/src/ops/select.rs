@@ -1,5 +1,6 @@
 //! Choosing between values: comparisons, `where_`, `maximum`, `clamp`, and what has no derivative.
 
+use super::functions::{Ceil, Floor, Round, Sign, Trunc};
 use crate::ground::{Shape, TensorLike, call, infix};
 use crate::kinds::{ByPartial, Elementwise, Step};
 use crate::tape::{Operand, Primal, Var};
@@ -149,61 +150,6 @@ comparison!(Gt, "gt", ">", |x, y| y.lt(x));
 comparison!(Ge, "ge", ">=", |x, y| y.le(x));
 comparison!(Eq, "eq", "==", |x, y| x.eq(y));
 comparison!(Ne, "ne", "!=", |x, y| x.ne(y));
-
-#[derive(Clone, Copy)]
-struct Sign;
-
-impl Step for Sign {
-    const NAME: &'static str = "sign";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].sign()
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Floor;
-
-impl Step for Floor {
-    const NAME: &'static str = "floor";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].floor()
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Ceil;
-
-impl Step for Ceil {
-    const NAME: &'static str = "ceil";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].ceil()
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Round;
-
-impl Step for Round {
-    const NAME: &'static str = "round";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].round()
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Trunc;
-
-impl Step for Trunc {
-    const NAME: &'static str = "trunc";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].trunc()
-    }
-}
 
 #[derive(Clone, Copy)]
 struct Detach;

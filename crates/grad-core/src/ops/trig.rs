@@ -1,83 +1,13 @@
 //! Trigonometric and hyperbolic functions, and their inverses.
 
+use std::f64::consts::PI;
+
+use super::functions::{
+    Acos, Acosh, Asin, Asinh, Atan, Atanh, Cos, Cosh, Sin, Sinh, Tan, Tanh, derivative,
+};
 use crate::ground::{TensorLike, call};
 use crate::kinds::{ByPartial, Elementwise};
 use crate::tape::{Operand, Primal, Var};
-
-#[derive(Clone, Copy)]
-struct Sin;
-
-impl Elementwise for Sin {
-    const NAME: &'static str = "sin";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].sin()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c * p.x(0).cos()
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Cos;
-
-impl Elementwise for Cos {
-    const NAME: &'static str = "cos";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].cos()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        -c * p.x(0).sin()
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Tan;
-
-impl Elementwise for Tan {
-    const NAME: &'static str = "tan";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].tan()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.y().square() + 1.0)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Asin;
-
-impl Elementwise for Asin {
-    const NAME: &'static str = "asin";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].asin()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.x(0).one_plus_square(-1.0, -0.5, 0))
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Acos;
-
-impl Elementwise for Acos {
-    const NAME: &'static str = "acos";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].acos()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        -c.mul_or_zero(p.x(0).one_plus_square(-1.0, -0.5, 0))
-    }
-}
 
 /// `(1 + s x²)ᵉ xᵏ` for s = ±1: the derivatives of the inverse functions. These are closed under
 /// differentiation, so that no ∞ − ∞ and no 0 · ∞ arises at ±1 and ±∞, at any order.
@@ -120,21 +50,6 @@ impl Elementwise for OnePlusSquare {
 }
 
 #[derive(Clone, Copy)]
-struct Atan;
-
-impl Elementwise for Atan {
-    const NAME: &'static str = "atan";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].atan()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c * p.x(0).one_plus_square(1.0, -1.0, 0)
-    }
-}
-
-#[derive(Clone, Copy)]
 struct Atan2;
 
 impl Elementwise for Atan2 {
@@ -162,107 +77,81 @@ impl Elementwise for Atan2 {
     }
 }
 
+/// The k-th derivative of sin(πx)/(πx). These are closed under differentiation, so that every order
+/// is right at 0, where formulas that divide by x lose all digits.
 #[derive(Clone, Copy)]
-struct Sinh;
+struct Sinc(i32);
 
-impl Elementwise for Sinh {
-    const NAME: &'static str = "sinh";
+impl Elementwise for Sinc {
+    const NAME: &'static str = "sinc";
 
     fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].sinh()
+        let (t, k) = (x[0].scale(PI)?, self.0);
+        // With s = sin(t)/t, t s⁽ᵏ⁾ + k s⁽ᵏ⁻¹⁾ = sin⁽ᵏ⁾(t): this loses digits where |t| is below k.
+        let mut far = t.sin()?.div(&t)?;
+        for n in 1..=k {
+            let sine = match n % 4 {
+                0 => t.sin()?,
+                1 => t.cos()?,
+                2 => t.sin()?.neg()?,
+                _ => t.cos()?.neg()?,
+            };
+            far = sine.sub(&far.scale(f64::from(n))?)?.div(&t)?;
+        }
+        let border = f64::from(k) + 1.0;
+        let near = sinc_series(&t, k, border)?;
+        let is_near = t.abs()?.lt(&t.scalar(border)?)?;
+        is_near.select(&near, &far)?.scale(PI.powi(k))
     }
 
     fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.x(0).cosh())
+        c * p.x(0).with(ByPartial::new(Sinc(self.0 + 1)))
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        match self.0 {
+            0 => call("sinc", x, ""),
+            k => call("sinc", x, &format!("derivative {k}")),
+        }
     }
 }
 
-#[derive(Clone, Copy)]
-struct Cosh;
-
-impl Elementwise for Cosh {
-    const NAME: &'static str = "cosh";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].cosh()
+/// The k-th derivative of sin(t)/t = Σ (−1)ᵐ t²ᵐ / (2m + 1)!, for |t| below `border`.
+fn sinc_series<T: TensorLike>(t: &T, k: i32, border: f64) -> Result<T, T::Error> {
+    // The coefficient of t²ᵐ⁻ᵏ is (−1)ᵐ / ((2m + 1) (2m − k)!).
+    let first = (k + 1) / 2;
+    let odd = 2 * first - k;
+    let (mut coefficients, mut factorial) = (Vec::new(), 1.0);
+    let mut sign = if first % 2 == 0 { 1.0 } else { -1.0 };
+    for m in first.. {
+        let power = 2 * m - k;
+        if power > 1 {
+            factorial *= f64::from(power) * f64::from(power - 1);
+        }
+        let coefficient = sign / (f64::from(2 * m + 1) * factorial);
+        coefficients.push(coefficient);
+        if coefficient.abs() * border.powi(power) < SMALLEST_TERM {
+            break;
+        }
+        sign = -sign;
     }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.x(0).sinh())
+    let square = t.square()?;
+    let mut sum = t.scale(0.0)?;
+    for &coefficient in coefficients.iter().rev() {
+        sum = sum.mul(&square)?.shift(coefficient)?;
     }
+    if odd == 1 { sum.mul(t) } else { Ok(sum) }
 }
 
-#[derive(Clone, Copy)]
-struct Tanh;
-
-impl Elementwise for Tanh {
-    const NAME: &'static str = "tanh";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].tanh()
-    }
-
-    // Reuse y: recomputing tanh would double the cost.
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c * (1.0 - p.y() * p.y())
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Asinh;
-
-impl Elementwise for Asinh {
-    const NAME: &'static str = "asinh";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].asinh()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c * p.x(0).one_plus_square(1.0, -0.5, 0)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Acosh;
-
-impl Elementwise for Acosh {
-    const NAME: &'static str = "acosh";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].acosh()
-    }
-
-    // Two roots: x² − 1 would lose digits near 1, and overflow.
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        let x = p.x(0);
-        c.mul_or_zero((x - 1.0).rsqrt().mul_or_zero((x + 1.0).rsqrt()))
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Atanh;
-
-impl Elementwise for Atanh {
-    const NAME: &'static str = "atanh";
-
-    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].atanh()
-    }
-
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c.mul_or_zero(p.x(0).one_plus_square(-1.0, -1.0, 0))
-    }
-}
+/// Terms of a series that begins near 1 need not be smaller: 2⁻⁶⁰.
+const SMALLEST_TERM: f64 = 8.67e-19;
 
 impl<'t, T: TensorLike> Var<'t, T> {
     /// The sine of an angle in radians, elementwise.
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ cos x,   ẏ = ẋ cos x
-    /// ```
+    #[doc = derivative!(sin)]
     ///
     /// Errors and non-smooth points: none.
     /// Source: NIST DLMF §4.20.
@@ -283,9 +172,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = −ȳ sin x,   ẏ = −ẋ sin x
-    /// ```
+    #[doc = derivative!(cos)]
     ///
     /// Errors and non-smooth points: none.
     /// Source: NIST DLMF §4.20.
@@ -306,9 +193,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ (1 + y²),   ẏ = ẋ (1 + y²)
-    /// ```
+    #[doc = derivative!(tan)]
     ///
     /// Errors and non-smooth points: none; no number is a pole. A zero cotangent gives zero.
     /// Source: NIST DLMF §4.20.
@@ -329,9 +214,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ / √(1 − x²),   ẏ = ẋ / √(1 − x²)
-    /// ```
+    #[doc = derivative!(asin)]
     ///
     /// At ±1 the derivative is ∞; beyond, value and derivative are NaN. A zero cotangent gives
     /// zero. Errors: none.
@@ -353,9 +236,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = −ȳ / √(1 − x²),   ẏ = −ẋ / √(1 − x²)
-    /// ```
+    #[doc = derivative!(acos)]
     ///
     /// At ±1 the derivative is −∞; beyond, value and derivative are NaN. A zero cotangent gives
     /// zero. Errors: none.
@@ -377,9 +258,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ / (1 + x²),   ẏ = ẋ / (1 + x²)
-    /// ```
+    #[doc = derivative!(atan)]
     ///
     /// Errors and non-smooth points: none.
     /// Source: NIST DLMF §4.24.
@@ -428,9 +307,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ cosh x,   ẏ = ẋ cosh x
-    /// ```
+    #[doc = derivative!(sinh)]
     ///
     /// Non-smooth points: none; where it overflows, a zero cotangent gives zero. Errors: none.
     /// Source: NIST DLMF §4.34.
@@ -451,9 +328,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ sinh x,   ẏ = ẋ sinh x
-    /// ```
+    #[doc = derivative!(cosh)]
     ///
     /// Non-smooth points: none; where it overflows, a zero cotangent gives zero. Errors: none.
     /// Source: NIST DLMF §4.34.
@@ -474,9 +349,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ (1 − y²),   ẏ = ẋ (1 − y²)
-    /// ```
+    #[doc = derivative!(tanh)]
     ///
     /// Errors and non-smooth points: none.
     /// Source: NIST DLMF §4.34.
@@ -497,9 +370,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ / √(1 + x²),   ẏ = ẋ / √(1 + x²)
-    /// ```
+    #[doc = derivative!(asinh)]
     ///
     /// Errors and non-smooth points: none.
     /// Source: NIST DLMF §4.38.
@@ -520,9 +391,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ / √(x² − 1),   ẏ = ẋ / √(x² − 1)
-    /// ```
+    #[doc = derivative!(acosh)]
     ///
     /// At 1 the derivative is ∞; below, value and derivative are NaN. A zero cotangent gives zero.
     /// Errors: none.
@@ -544,9 +413,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    /// ```math
-    /// x̄ = ȳ / (1 − x²),   ẏ = ẋ / (1 − x²)
-    /// ```
+    #[doc = derivative!(atanh)]
     ///
     /// At ±1: ±∞ with derivative ∞; beyond: NaN. A zero cotangent gives zero. Errors: none.
     /// Source: NIST DLMF §4.38.
@@ -561,6 +428,28 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     pub fn atanh(self) -> Self {
         self.unary(fixed!(ByPartial, Atanh))
+    }
+
+    /// The cardinal sine `sin(πx) / (πx)`, elementwise; 1 at 0.
+    ///
+    /// Shapes: unchanged.
+    ///
+    /// ```math
+    /// x̄ = ȳ (cos(πx) − y) / x,   ẏ = ẋ (cos(πx) − y) / x
+    /// ```
+    ///
+    /// Errors and non-smooth points: none. At 0 the first derivative is 0 and the second −π²/3.
+    /// Source: NIST DLMF §3.3 (the cardinal function), with the factor π of NumPy and PyTorch.
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(0.5);
+    /// assert!((x.sinc().item()? - 2.0 / std::f64::consts::PI).abs() < 1e-15);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn sinc(self) -> Self {
+        self.unary(fixed!(ByPartial, Sinc(0)))
     }
 
     /// `(1 + s x²)ᵉ xᵏ`.
