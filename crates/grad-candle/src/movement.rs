@@ -35,7 +35,11 @@ pub(crate) fn expand(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
         return Ok(x.clone());
     }
     if !Shape::from(x.dims()).expands_to(shape) {
-        return Err(mismatch(x, shape, "do not broadcast to the second"));
+        return Err(mismatch(
+            x,
+            shape,
+            "are incompatible: the first does not broadcast to the second",
+        ));
     }
     count(shape)?;
     Ok(x.broadcast_as(shape)?)
@@ -62,7 +66,7 @@ pub(crate) fn slice(x: &Tensor, slices: &[Slice]) -> Result<Tensor> {
 
 pub(crate) fn unslice(x: &Tensor, shape: &[usize], slices: &[Slice]) -> Result<Tensor> {
     if *Slice::shape_of(slices, &Shape::from(shape))? != *x.dims() {
-        return Err(mismatch(x, shape, "do not go together by these slices"));
+        return Err(mismatch(x, shape, "do not fit these slices"));
     }
     count(shape)?;
     if count(x.dims())? == 0 {
@@ -99,7 +103,11 @@ pub(crate) fn index_select(x: &Tensor, axis: usize, index: &[usize]) -> Result<T
 pub(crate) fn index_add(x: &Tensor, axis: usize, index: &[usize], size: usize) -> Result<Tensor> {
     crate::elementwise::must_be_float("index_add", x)?;
     if size_of(x, axis)? != index.len() {
-        return Err(mismatch(x, &[index.len()], "differ in the number of places"));
+        return Err(mismatch(
+            x,
+            &[index.len()],
+            "are incompatible: there must be one index for each sub-tensor",
+        ));
     }
     let mut shape = x.dims().to_vec();
     shape[axis] = size;
@@ -137,7 +145,7 @@ pub(crate) fn scatter_add(
     let size = count(shape)?;
     let places = flat_places(axis, index, shape)?;
     if !same_shape(x.dims(), index.shape()) {
-        return Err(mismatch(x, index.shape(), "differ: one index an element"));
+        return Err(mismatch(x, index.shape(), "differ: there must be one index for each element"));
     }
     Ok(index_add(&x.reshape(places.len())?, 0, &places, size)?.reshape(shape)?)
 }
@@ -151,7 +159,7 @@ fn flat_places(axis: usize, index: &Index, shape: &[usize]) -> Result<Vec<usize>
     let fits = |(i, (n, limit)): (usize, (&usize, &usize))| i == axis || n <= limit;
     if sizes.rank() != rank || !sizes.iter().zip(shape).enumerate().all(fits) {
         let (left, right) = (sizes.clone(), Shape::from(shape));
-        let rule = "do not go together: the first is the shape of the index";
+        let rule = "are incompatible: along other axes the index, which is the first, must not exceed the tensor";
         return Err(ErrorKind::ShapeMismatch { left, right, rule }.into());
     }
     must_be_below(shape[axis], shape, axis, index.data())?;
@@ -182,7 +190,7 @@ pub(crate) fn concat(first: &Tensor, others: &[&Tensor], axis: usize) -> Result<
         let fits = right.rank() == shape.len()
             && right.without(&[axis]) == Shape::from(&shape[..]).without(&[axis]);
         if !fits {
-            return Err(mismatch(first, &right, "differ beside the axis"));
+            return Err(mismatch(first, &right, "may differ along the joined axis only"));
         }
         shape[axis] = shape[axis].saturating_add(right[axis]);
     }

@@ -45,7 +45,7 @@ pub(crate) fn fold(x: &Tensor, axis: usize, window: Window, n: usize) -> Result<
     count(&whole)?;
     let n_windows = count_windows(&whole, axis, window)?;
     if (sizes[axis], size) != (n_windows, window.size) {
-        return Err(mismatch(x, &whole, "do not go together by these windows"));
+        return Err(mismatch(x, &whole, "do not fit these windows"));
     }
     if x.elem_count() == 0 {
         return zeros(x, &whole);
@@ -86,7 +86,7 @@ fn count_windows(shape: &[usize], axis: usize, window: Window) -> Result<usize> 
         return Err(ErrorKind::AxisOutOfRange { axis: axis as isize, rank: shape.len() }.into());
     };
     let Some(n_windows) = window.count(n) else {
-        let message = format!("windows of {window} make no sense");
+        let message = format!("there is no window of {window}");
         return Err(ErrorKind::Parameter { message }.into());
     };
     let mut windows = shape.to_vec();

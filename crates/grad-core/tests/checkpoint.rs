@@ -403,7 +403,7 @@ fn an_error_when_the_function_runs_again_names_its_line() -> Tested {
     let x = tape.var(vector(2));
     let (y, line) = (fickle(x, |x| x.expand([3])), line!());
     let expected = format!(
-        "expand: shapes [2] and [3] do not go together: the first does not broadcast to the \
+        "expand: shapes [2] and [3] are incompatible: the first does not broadcast to the \
          second, at {}, while pulling back checkpoint",
         place(line, "expand(")
     );
@@ -422,8 +422,8 @@ fn a_function_that_changes_its_shape_is_an_error() {
     let x = tape.var(vector(2));
     let y = fickle(x, |x| x.sum()).sum();
     let at = format!("at {}", file!());
-    let text = "checkpoint: the function gave [2] of f64 at first, and [] of f64 when it ran again; \
-                it must depend on its inputs only, at ";
+    let text = "checkpoint: the function returned shape [2] of f64 first, and shape [] of f64 when it \
+                ran again; its result must depend on its inputs only, at ";
     for error in [tape.backward(y, x).unwrap_err(), tape.grad(y, x).unwrap_err()] {
         let error = error.to_string();
         assert!(error.starts_with(text) && error.contains(&at), "{error}");
@@ -488,7 +488,7 @@ fn an_inconsistent_structure_is_an_error() {
     let inputs = Growing(vec![tape.var(2.0)], Rc::default());
     let y = checkpoint(|_, x| x.0.iter().fold(x.0[0], |product, &x| product * x), inputs);
     let error = y.value().unwrap_err().to_string();
-    assert!(error.starts_with("params: a structure's `map` visited more leaves"), "{error}");
+    assert!(error.starts_with("params: `Params::map` visited more leaves"), "{error}");
 }
 
 #[test]

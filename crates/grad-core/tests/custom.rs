@@ -430,7 +430,7 @@ fn a_wrong_number_of_cotangents_is_an_error() {
     let line = line!() + 1;
     let y = custom_vjp("bad", inputs, |_, x| x[0] * x[1], |_, _, _, ct| vec![ct; 3]);
     let text = format!(
-        "bad: the rule gave 3 cotangents for 2 inputs, at {}, while pulling back bad",
+        "bad: the rule returned 3 cotangents for 2 inputs, at {}, while pulling back bad",
         place(line, "custom_vjp(")
     );
     assert_reverse_error(y, x, &text);
@@ -443,8 +443,7 @@ fn an_error_in_a_rule_names_its_line() -> Tested {
     let line = line!() + 1;
     let y = custom_vjp("bad", x, |x| x.exp(), |_, _, ct| ct.expand([3]));
     let place = place(line, "expand(");
-    let shapes =
-        "shapes [2] and [3] do not go together: the first does not broadcast to the second";
+    let shapes = "shapes [2] and [3] are incompatible: the first does not broadcast to the second";
     let text = format!("expand: {shapes}, at {place}, while pulling back bad");
     assert_reverse_error(y, x, &text);
     let pushed = tape.jvp(y, [(x, x.detach())]).unwrap_err();
@@ -479,7 +478,7 @@ fn an_error_in_the_function_names_its_line() {
     let tape = Tape::<Reference>::new();
     let x = tape.var(vec![1.0, 2.0]);
     let (y, line) = (custom_jvp("bad", x, |x| x.matmul(x.sum()), |_, _, t| t), line!());
-    let text = "matmul: shape [] has too few axes, 1 needed, at ";
+    let text = "matmul: shape [] has too few axes: at least 1 needed, at ";
     let expected = format!("{text}{}", place(line, "matmul("));
     assert_eq!(y.value().unwrap_err().to_string(), expected);
 }

@@ -245,7 +245,8 @@ the derivative of order 1 is not finite in argument 0 of 1
 
 #[test]
 fn an_infinite_value_is_reported() {
-    let expected = "the function is not finite: [0.0000,   -inf], first ln at LINE";
+    let expected =
+        "the function is not finite: [0.0000,   -inf]; the first such node is ln at LINE";
     assert_eq!(report_on(|x| x.ln() * 2.0, vector(&[1.0, 0.0])), expected);
     let expected = "argument 0 is not finite: [1.0000,    NaN]";
     assert_eq!(report_on(|x| x * 2.0, vector(&[1.0, f64::NAN])), expected);
@@ -267,12 +268,12 @@ fn a_function_that_is_not_deterministic_is_reported() {
         },
         vector(&[1.0]),
     );
-    assert_eq!(text, "the function is not deterministic: [2.0000], then [3.0000]");
+    assert_eq!(text, "the function is not deterministic: it gave [2.0000], then [3.0000]");
 }
 
 #[test]
 fn an_error_of_the_function_is_reported() {
-    let expected = "the function failed: expand: shapes [2] and [3] do not go together: the first does not broadcast to the second, at LINE";
+    let expected = "the function failed: expand: shapes [2] and [3] are incompatible: the first does not broadcast to the second, at LINE";
     assert_eq!(report_on(|x| x.expand([3]) * 2.0, vector(&[1.0, 2.0])), expected);
     let nothing: [Reference; 0] = [];
     let error = Gradcheck::new().check_slice(|x| x[0], &nothing).expect_err("no arguments");

@@ -570,7 +570,7 @@ fn cross_entropy_refuses_targets_that_do_not_fit() {
     let tape = Tape::<Reference>::new();
     let x = tape.var(tensor([2, 3], &[0.0; 6]));
     assert_refused(x.cross_entropy([3, 0]), "cross_entropy: index 3 is out of range for axis 1");
-    assert_refused(x.cross_entropy([0]), "cross_entropy: shapes [1] and [2, 3] do not go together");
+    assert_refused(x.cross_entropy([0]), "cross_entropy: shapes [1] and [2, 3] are incompatible");
     assert_refused(tape.var(1.0).cross_entropy([0]), "cross_entropy: axis -1 is out of range");
 }
 

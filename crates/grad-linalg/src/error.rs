@@ -53,11 +53,11 @@ impl fmt::Display for LinalgError {
         use LinalgError::*;
         let (what, index, count) = match self {
             NotMatrices { shape, n_elements } => {
-                return write!(f, "{n_elements} elements are no matrices of shape {shape:?}");
+                return write!(f, "{n_elements} elements do not make matrices of shape {shape:?}");
             }
-            NotSquare { size } => return write!(f, "matrix is not square, but {size:?}"),
+            NotSquare { size } => return write!(f, "matrix must be square, got {size:?}"),
             Mismatch { left, right } => {
-                return write!(f, "matrices {left:?} and {right:?} do not go together");
+                return write!(f, "matrices {left:?} and {right:?} are incompatible");
             }
             Singular { index, count } => ("is singular", index, count),
             NotPositiveDefinite { index, count } => ("is not positive definite", index, count),

@@ -104,7 +104,7 @@ impl fmt::Display for NdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NdError::ShapeMismatch { op, left, right } => {
-                write!(f, "{op}: shapes {left} and {right} do not go together")
+                write!(f, "{op}: shapes {left} and {right} are incompatible")
             }
             NdError::BadAxes { op, axes, shape } => {
                 write!(f, "{op}: axes {axes:?} do not fit shape {shape}")
@@ -127,7 +127,7 @@ impl fmt::Display for NdError {
                 write!(f, "{op}: shape {shape} has no elements along the reduced axes")
             }
             NdError::RankTooLow { op, left, right } => {
-                write!(f, "{op}: shapes {left} and {right} need two axes each")
+                write!(f, "{op}: shapes {left} and {right} must have at least two axes each")
             }
             NdError::TooLarge { op, shape } => {
                 write!(f, "{op}: shape {shape} has more elements than memory can hold")

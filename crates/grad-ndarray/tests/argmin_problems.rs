@@ -192,15 +192,27 @@ fn parameters_and_residuals_are_vectors() {
     let line = line!() + 1;
     let problem = Objective::new(|x| x.sum());
     let x = Tensor::from(array![[1.0, 2.0]]);
-    says(problem.cost(&x).unwrap_err(), "the parameters are not a vector, but [1, 2]", line);
-    says(problem.gradient(&x).unwrap_err(), "the parameters are not a vector, but [1, 2]", line);
-    says(problem.hessian(&x).unwrap_err(), "the parameters are not a vector, but [1, 2]", line);
+    says(problem.cost(&x).unwrap_err(), "the parameters must be a vector, got shape [1, 2]", line);
+    says(
+        problem.gradient(&x).unwrap_err(),
+        "the parameters must be a vector, got shape [1, 2]",
+        line,
+    );
+    says(
+        problem.hessian(&x).unwrap_err(),
+        "the parameters must be a vector, got shape [1, 2]",
+        line,
+    );
 
     let line = line!() + 1;
     let problem = Residuals::new(|x| x.unsqueeze(0));
     let x = Tensor::from([1.0, 2.0]);
-    says(problem.apply(&x).unwrap_err(), "the residuals are not a vector, but [1, 2]", line);
-    says(problem.jacobian(&x).unwrap_err(), "the residuals are not a vector, but [1, 2]", line);
+    says(problem.apply(&x).unwrap_err(), "the residuals must be a vector, got shape [1, 2]", line);
+    says(
+        problem.jacobian(&x).unwrap_err(),
+        "the residuals must be a vector, got shape [1, 2]",
+        line,
+    );
 }
 
 #[test]

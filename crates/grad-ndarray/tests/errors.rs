@@ -69,17 +69,17 @@ proptest! {
 fn errors_name_the_method_and_the_shapes() {
     let (x, y) = (iota(&[2, 3]), iota(&[4]));
     let text = |result: Result<T, NdError>| result.unwrap_err().to_string();
-    assert_eq!(text(x.add(&y)), "add: shapes [2, 3] and [4] do not go together");
-    assert_eq!(text(x.matmul(&x)), "matmul: shapes [2, 3] and [2, 3] do not go together");
-    assert_eq!(text(x.matmul(&y)), "matmul: shapes [2, 3] and [4] need two axes each");
+    assert_eq!(text(x.add(&y)), "add: shapes [2, 3] and [4] are incompatible");
+    assert_eq!(text(x.matmul(&x)), "matmul: shapes [2, 3] and [2, 3] are incompatible");
+    assert_eq!(
+        text(x.matmul(&y)),
+        "matmul: shapes [2, 3] and [4] must have at least two axes each"
+    );
     assert_eq!(text(x.sum(&[2])), "sum: axes [2] do not fit shape [2, 3]");
     assert_eq!(text(x.sum(&[1, 1])), "sum: axes [1, 1] do not fit shape [2, 3]");
     assert_eq!(text(x.permute(&[1])), "permute: axes [1] do not fit shape [2, 3]");
-    assert_eq!(text(x.reshape(&[5])), "reshape: shapes [2, 3] and [5] do not go together");
-    assert_eq!(
-        text(x.expand(&[2, 2, 2])),
-        "expand: shapes [2, 3] and [2, 2, 2] do not go together"
-    );
+    assert_eq!(text(x.reshape(&[5])), "reshape: shapes [2, 3] and [5] are incompatible");
+    assert_eq!(text(x.expand(&[2, 2, 2])), "expand: shapes [2, 3] and [2, 2, 2] are incompatible");
     assert_eq!(text(x.from_host(&[2], &[1.0])), "from_host: shape [2] does not have 1 elements");
     assert_eq!(
         text(x.index_select(1, &[0, 3])),

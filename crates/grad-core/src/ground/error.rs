@@ -246,14 +246,10 @@ impl fmt::Display for ErrorKind {
         match self {
             ShapeMismatch { left, right, rule } => write!(f, "shapes {left} and {right} {rule}"),
             RankTooLow { shape, needed } => {
-                write!(f, "shape {shape} has too few axes, {needed} needed")
+                write!(f, "shape {shape} has too few axes: at least {needed} needed")
             }
             TooManyAxes { rank } => {
-                write!(
-                    f,
-                    "{rank} axes are more than the {} that a tensor may have",
-                    Shape::MAX_RANK
-                )
+                write!(f, "a tensor may have {} axes, got {rank}", Shape::MAX_RANK)
             }
             TooLarge { shape } => write!(f, "shape {shape} has more elements than memory can hold"),
             AxisOutOfRange { axis, rank } => {
@@ -287,11 +283,14 @@ impl fmt::Display for ErrorKind {
                 write!(f, "the rule returned shape {got} for a value of shape {expected}")
             }
             OutputShape { expected, got } => {
-                write!(f, "the backend returned shape {got} where the shape rule says {expected}")
+                write!(f, "the backend returned shape {got}, but the shape rule says {expected}")
             }
             Arity { expected, got } => write!(f, "takes {expected} arguments, got {got}"),
             NoSuchArgument { index, n_inputs } => {
-                write!(f, "the rule asked for argument {index} of {n_inputs}")
+                write!(
+                    f,
+                    "the rule asked for argument {index}, but the number of arguments is {n_inputs}"
+                )
             }
             Parameter { message } => f.write_str(message),
             Untracked { op, location } => {

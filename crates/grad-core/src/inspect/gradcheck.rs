@@ -682,10 +682,13 @@ impl fmt::Display for GradcheckError {
                 write!(f, "{} of order {order} failed: {error}", name(*mode))
             }
             Finding::ValueNotFinite { op, location, value } => {
-                write!(f, "the function is not finite: {value}, first {op} at {location}")
+                write!(
+                    f,
+                    "the function is not finite: {value}; the first such node is {op} at {location}"
+                )
             }
             Finding::NotDeterministic { first, second } => {
-                write!(f, "the function is not deterministic: {first}, then {second}")
+                write!(f, "the function is not deterministic: it gave {first}, then {second}")
             }
             Finding::Untracked { op, location } => write!(
                 f,

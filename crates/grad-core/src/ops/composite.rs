@@ -228,7 +228,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
             return self.void(op, ErrorKind::RankTooLow { shape: x.clone(), needed: 2 });
         }
         if *own != x[1..2] {
-            let rule = "differ: one element a channel, axis 1 of the second, is needed";
+            let rule = "are incompatible: the first must have one element for each channel (axis 1 of the second)";
             return self.void(op, ErrorKind::ShapeMismatch { left: own, right: x.clone(), rule });
         }
         let all_but_channels: Vec<usize> = (0..x.rank()).filter(|&axis| axis != 1).collect();
@@ -349,7 +349,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
         if **target.shape() != *vectors {
             let (left, right) = (target.shape().clone(), shape);
             let rule =
-                "do not go together: one target for each vector along the last axis is needed";
+                "are incompatible: there must be one target for each vector along the last axis";
             return self.void("cross_entropy", ErrorKind::ShapeMismatch { left, right, rule });
         }
         if let Some(&index) = target.data().iter().find(|&&class| class >= classes) {

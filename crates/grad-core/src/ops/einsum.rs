@@ -51,7 +51,9 @@ impl Equation {
                 true => shape.rank().checked_sub(n_letters),
                 false => (shape.rank() == n_letters).then_some(0),
             };
-            let n_dots = n_dots.ok_or_else(|| format!("`{term}` does not name shape {shape}"))?;
+            let n_dots = n_dots.ok_or_else(|| {
+                format!("needs a letter for each axis of shape {shape}, got `{term}`")
+            })?;
             inputs.push(labels(term, n_dots)?);
         }
         let all: Vec<Label> = inputs.iter().flatten().copied().collect();
@@ -75,7 +77,7 @@ impl Equation {
                 return Err(format!("names {label} twice in the output"));
             }
             if !all.contains(label) {
-                return Err(format!("names {label} in the output only"));
+                return Err(format!("names {label} in the output, but in no operand"));
             }
         }
         Ok(Equation { inputs, output })

@@ -53,7 +53,7 @@ impl Linear for IndexAdd {
     fn shape(&self, x: &Shape) -> Result<Shape, ErrorKind> {
         if x[self.axis] != self.index.len() {
             let (left, right) = (x.clone(), Shape::from(self.index.len()));
-            let rule = "differ: along the axis there must be one sub-tensor an index";
+            let rule = "are incompatible: the axis must have one sub-tensor for each index";
             return Err(ErrorKind::ShapeMismatch { left, right, rule });
         }
         let shape = resized(x, self.axis, self.size);
@@ -172,7 +172,7 @@ fn fits(index: &Index, axis: usize, shape: &Shape) -> Result<(), ErrorKind> {
     let within = |other| other == axis || sizes[other] <= shape[other];
     if sizes.rank() != shape.rank() || !(0..shape.rank()).all(within) {
         let (left, right) = (sizes.clone(), shape.clone());
-        let rule = "do not go together: but for the axis, the index must be within the tensor";
+        let rule = "are incompatible: along other axes the index must not exceed the tensor";
         return Err(ErrorKind::ShapeMismatch { left, right, rule });
     }
     in_range(index.data(), axis, shape)
@@ -261,7 +261,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
         };
         let left = resized(&shape, axis, index.len());
         if left != right {
-            let rule = "differ: the source must have the first, one sub-tensor an index";
+            let rule = "differ: the source must have the first, with one sub-tensor for each index";
             return self.void("index_add", ErrorKind::ShapeMismatch { left, right, rule });
         }
         let (index, size) = (index.into(), shape[axis]);

@@ -20,7 +20,7 @@ impl<T: TensorLike> Op<T> for Concat {
                 && resized(first, self.0, 0) == resized(other, self.0, 0);
             if !fits {
                 let (left, right) = (first.clone(), other.clone());
-                let rule = "cannot be joined: they differ along another axis than the joined one";
+                let rule = "cannot be joined: they may differ along the joined axis only";
                 return Err(ErrorKind::ShapeMismatch { left, right, rule });
             }
             size = size.saturating_add(other[self.0]);
@@ -106,7 +106,7 @@ impl<T: TensorLike> Tape<T> {
         for x in x {
             match x.shape() {
                 Ok(right) if left != right => {
-                    let rule = "differ, and only tensors of one shape can be stacked";
+                    let rule = "differ: only tensors of one shape can be stacked";
                     return self.fail("stack", ErrorKind::ShapeMismatch { left, right, rule });
                 }
                 _ => parts.push(x.unsqueeze(axis)),
@@ -154,7 +154,9 @@ fn check_sizes(shape: &Shape, axis: isize, sizes: &[usize]) -> Result<(), ErrorK
     match sizes.iter().try_fold(0usize, |sum, &size| sum.checked_add(size)) {
         Some(sum) if sum == n => Ok(()),
         _ => {
-            let message = format!("sizes {sizes:?} do not add up to {n}, axis {axis} of {shape}");
+            let message = format!(
+                "sizes {sizes:?} must add up to {n}, the size of axis {axis} of shape {shape}"
+            );
             Err(ErrorKind::Parameter { message })
         }
     }

@@ -34,7 +34,7 @@ impl Linear for Expand {
             true => Ok(self.0.clone()),
             false => {
                 let (left, right) = (x.clone(), self.0.clone());
-                let rule = "do not go together: the first does not broadcast to the second";
+                let rule = "are incompatible: the first does not broadcast to the second";
                 Err(ErrorKind::ShapeMismatch { left, right, rule })
             }
         }
@@ -172,7 +172,7 @@ impl Linear for Whole {
         match part == *x {
             true => Ok(self.0.clone()),
             false => {
-                let rule = "differ: the slices make the first, the tensor has the second";
+                let rule = "differ: the slices have the first shape, the tensor has the second";
                 Err(ErrorKind::ShapeMismatch { left: part, right: x.clone(), rule })
             }
         }
@@ -220,8 +220,11 @@ impl<T: TensorLike> Op<T> for Pad {
         match x {
             [x] if x.rank() == self.0.len() => Ok(self.frame(x).0),
             [x] => {
-                let message =
-                    format!("needs {} widths, one an axis of {x}, got {}", x.rank(), self.0.len());
+                let message = format!(
+                    "needs {} pairs of widths, one for each axis of shape {x}, got {}",
+                    x.rank(),
+                    self.0.len()
+                );
                 Err(ErrorKind::Parameter { message })
             }
             _ => Err(ErrorKind::Arity { expected: 1, got: x.len() }),

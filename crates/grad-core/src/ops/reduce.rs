@@ -283,7 +283,7 @@ impl Linear for SumTo {
             true => Ok(self.0.clone()),
             false => {
                 let (left, right) = (x.clone(), self.0.clone());
-                let rule = "do not go together: the second does not broadcast to the first";
+                let rule = "are incompatible: the second does not broadcast to the first";
                 Err(ErrorKind::ShapeMismatch { left, right, rule })
             }
         }

@@ -54,7 +54,7 @@ impl Linear for Fold {
             true => Ok(folded),
             false => {
                 let (left, right) = (windows, x.clone());
-                let rule = "differ: the windows have the first, the tensor has the second";
+                let rule = "differ: the windows have the first shape, the tensor has the second";
                 Err(ErrorKind::ShapeMismatch { left, right, rule })
             }
         }
@@ -170,8 +170,8 @@ impl<const D: usize> Conv<D> {
             0 => Err(parameter("the number of groups must be at least 1".to_string())),
             n if !x[1].is_multiple_of(n) || !weight[0].is_multiple_of(n) => {
                 Err(parameter(format!(
-                    "{} channels of the input {x} and {} of the weight {weight} \
-                 do not divide into {n} groups",
+                    "channels must divide into {n} groups, got {} in the input {x} and {} in the \
+                     weight {weight}",
                     x[1], weight[0]
                 )))
             }
@@ -233,7 +233,7 @@ fn must_fit(window: Window, n: usize, padding: usize) -> Result<(), ErrorKind> {
     let padded = padding.saturating_mul(2).saturating_add(n);
     match count(window, padded)? {
         0 => Err(parameter(format!(
-            "no window of {window} fits into {n} elements, padding {padding}"
+            "no window of {window} fits into {n} elements with padding {padding} on both sides"
         ))),
         _ => Ok(()),
     }
@@ -336,7 +336,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
             false => {
                 let (left, right) = (x.clone(), w.clone());
                 let rule =
-                    "do not go together: axis 1 of the weight must be the channels of a group";
+                    "are incompatible: axis 1 of the weight must be the channels of one group";
                 Err(ErrorKind::ShapeMismatch { left, right, rule })
             }
         });
@@ -393,7 +393,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
             true => (0..D).map(|i| spread(conv.window(i, &w), x[2 + i], conv.padding[i])).collect(),
             false => {
                 let (left, right) = (x.clone(), w.clone());
-                let rule = "do not go together: axis 0 of the weight must be the channels";
+                let rule =
+                    "are incompatible: axis 0 of the weight must be the channels of the input";
                 Err(ErrorKind::ShapeMismatch { left, right, rule })
             }
         });
@@ -513,7 +514,7 @@ fn spread(window: Window, n: usize, padding: usize) -> Result<usize, ErrorKind> 
             Ok(spread)
         }
         _ => Err(parameter(format!(
-            "nothing is left of {n} windows of {window} without padding {padding} on both sides"
+            "the result is empty: padding {padding} on both sides removes all {n} windows of {window}"
         ))),
     }
 }

@@ -186,7 +186,7 @@ impl<T: TensorLike> Rule<T> for ByVjp<T> {
             return Ok(x_bar.into_iter().map(Some).collect());
         }
         let message =
-            format!("the rule gave {} cotangents for {} inputs", x_bar.len(), wanted.len());
+            format!("the rule returned {} cotangents for {} inputs", x_bar.len(), wanted.len());
         Err(op.function.error(ErrorKind::Parameter { message }))
     }
 

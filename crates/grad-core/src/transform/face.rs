@@ -258,7 +258,7 @@ pub(super) fn handles<'h, T: TensorLike, P: Params>(
     form.map(&mut |_| x.next().unwrap_or_else(inconsistent))
 }
 
-const VISITS: &str = "a structure's `map` visited more leaves than the time before";
+const VISITS: &str = "`Params::map` visited more leaves than the first time";
 
 /// The leaves of a structure in order.
 pub(super) fn leaves<P: Params<Leaf: Clone>>(params: &P) -> Vec<P::Leaf> {

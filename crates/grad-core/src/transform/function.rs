@@ -238,8 +238,8 @@ impl<T: TensorLike> Function<T> {
             return Ok(y);
         }
         let message = format!(
-            "the function gave {} of {} at first, and {} of {} when it ran again; it must depend \
-             on its inputs only",
+            "the function returned shape {} of {} first, and shape {} of {} when it ran again; \
+             its result must depend on its inputs only",
             first.0, first.1, again.0, again.1
         );
         Err(self.error(ErrorKind::Parameter { message }))

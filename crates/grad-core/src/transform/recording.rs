@@ -67,7 +67,8 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         if t.len() == self.x.len() {
             return Ok(t);
         }
-        let message = format!("{} tangents for {} leaves", t.len(), self.x.len());
+        let (expected, got) = (self.x.len(), t.len());
+        let message = format!("needs {expected} tangents, one for each tensor, got {got}");
         Err(error_here(self.op, ErrorKind::Parameter { message }))
     }
 

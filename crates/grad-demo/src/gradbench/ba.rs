@@ -112,8 +112,8 @@ struct Csr {
 
 impl<T: TensorLike> Scene<T> {
     fn new(&Ba { n, m, p, cam, x, w, feat }: &Ba, model: &T) -> anyhow::Result<Self> {
-        ensure!(n > 0 && m > 0, "there are {n} cameras and {m} points, and one is needed of each");
-        ensure!(p >= SHOWN / 3, "{p} observations have fewer rows than the {SHOWN} to show");
+        ensure!(n > 0 && m > 0, "needs at least one camera and one point, got {n} and {m}");
+        ensure!(p >= SHOWN / 3, "{p} observations give fewer than the {SHOWN} rows to show");
         input::ensure_fits("a Jacobian", &[p, 2 * INPUTS + 1])?;
         input::ensure_fits("a list of cameras", &[n, CAMERA])?;
         input::ensure_fits("a list of points", &[m, POINT])?;
@@ -321,11 +321,11 @@ mod tests {
         };
         assert_eq!(
             refused(Ba { n: 0, ..PLAIN }),
-            "there are 0 cameras and 3 points, and one is needed of each"
+            "needs at least one camera and one point, got 0 and 3"
         );
         assert_eq!(
             refused(Ba { p: 9, ..PLAIN }),
-            "9 observations have fewer rows than the 30 to show"
+            "9 observations give fewer than the 30 rows to show"
         );
         assert_eq!(
             refused(Ba { p: 1 << 40, ..PLAIN }),

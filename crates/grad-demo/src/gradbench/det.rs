@@ -40,7 +40,7 @@ impl Problem for Det {
         runs: &mut Runs,
     ) -> anyhow::Result<Value> {
         let Det { ref a, ell } = *self;
-        ensure!((1..=MOST_ROWS).contains(&ell), "ell is {ell}, not between 1 and {MOST_ROWS}");
+        ensure!((1..=MOST_ROWS).contains(&ell), "ell must be between 1 and {MOST_ROWS}, got {ell}");
         ensure!(a.len() == ell * ell, "A has {} elements, not {ell} times {ell}", a.len());
         let a = a.iter().map(|&a| model.scalar(a)).collect::<Result<Vec<T>, _>>()?;
         let mut tape = Tape::new();
@@ -144,8 +144,8 @@ mod tests {
     fn what_is_no_matrix_is_refused() {
         let refused = |a: &[f64], ell| compute("primal", a, ell).expect_err("no matrix");
         assert_eq!(refused(&[1.0, 2.0, 3.0], 2), "A has 3 elements, not 2 times 2");
-        assert_eq!(refused(&[], 0), "ell is 0, not between 1 and 13");
-        assert_eq!(refused(&[], usize::MAX), format!("ell is {}, not between 1 and 13", usize::MAX));
+        assert_eq!(refused(&[], 0), "ell must be between 1 and 13, got 0");
+        assert_eq!(refused(&[], usize::MAX), format!("ell must be between 1 and 13, got {}", usize::MAX));
         assert_eq!(compute("f", &[1.0], 1), Err("module det has no function 'f'".to_string()));
     }
 }

@@ -64,7 +64,7 @@ impl Problem for Gmm {
         runs: &mut Runs,
     ) -> anyhow::Result<Value> {
         let &Gmm { d, k, n, .. } = self;
-        ensure!(d > 0 && k > 0, "d is {d} and k is {k}, but neither may be 0");
+        ensure!(d > 0 && k > 0, "d and k must be at least 1, got {d} and {k}");
         input::ensure_fits("the matrix of residuals", &[k, d, d.max(n)])?;
         ensure!(self.alpha.len() == k, "alpha has {} elements, not {k}", self.alpha.len());
         let x = input::matrix(model, "x", [n, d], &self.x)?;
@@ -195,7 +195,7 @@ mod tests {
             input[field] = value;
             answer::<Gmm>("objective", input).expect_err("it does not fit")
         };
-        assert_eq!(refused("d", json!(0)), "d is 0 and k is 1, but neither may be 0");
+        assert_eq!(refused("d", json!(0)), "d and k must be at least 1, got 0 and 1");
         assert_eq!(refused("n", json!(2)), "x has 1 rows, not 2");
         assert_eq!(refused("alpha", json!([])), "alpha has 0 elements, not 1");
         assert_eq!(refused("mu", json!([[1, 2]])), "row 0 of mu has 2 elements, not 1");

@@ -135,7 +135,7 @@ impl<T: TensorLike> Hand<T> {
         let Data { model: hand, correspondences, points } = data;
         let (n_bones, n_points) = (hand.parents.len(), points.len());
         ensure!(theta.len() == THETA, "theta has {} elements, not {THETA}", theta.len());
-        ensure!(n_bones >= LEAST_BONES, "a hand has {LEAST_BONES} bones or more, not {n_bones}");
+        ensure!(n_bones >= LEAST_BONES, "a hand must have at least {LEAST_BONES} bones, got {n_bones}");
         let n_vertices = hand.base_positions.len();
         for (name, n, expected) in [
             ("correspondences", correspondences.len(), n_points),
@@ -324,7 +324,7 @@ impl Model {
     fn vertices(&self, points: &[usize]) -> anyhow::Result<Vec<usize>> {
         let n = self.base_positions.len();
         for &vertex in points {
-            ensure!(vertex < n, "there is no vertex {vertex}, but {n} from 0 on");
+            ensure!(vertex < n, "there is no vertex {vertex}; {n} are counted from 0");
         }
         Ok(points.to_vec())
     }
@@ -336,7 +336,7 @@ impl Model {
         for &triangle in points {
             let vertices = self.triangles.get(triangle);
             let vertices =
-                vertices.with_context(|| format!("there is no triangle {triangle}, but {n} from 0 on"))?;
+                vertices.with_context(|| format!("there is no triangle {triangle}; {n} are counted from 0"))?;
             for (corner, &vertex) in corners.iter_mut().zip(vertices) {
                 corner.push(vertex);
             }
@@ -477,7 +477,7 @@ mod tests {
         assert_eq!(refused(|ht| ht.theta.truncate(3)), "theta has 3 elements, not 26");
         assert_eq!(
             refused(|ht| ht.data.model.parents.truncate(20)),
-            "a hand has 21 bones or more, not 20"
+            "a hand must have at least 21 bones, got 20"
         );
         assert_eq!(
             refused(|ht| ht.data.model.parents[3] = 3),
@@ -485,7 +485,7 @@ mod tests {
         );
         assert_eq!(
             refused(|ht| ht.data.correspondences = vec![1]),
-            "there is no vertex 1, but 1 from 0 on"
+            "there is no vertex 1; 1 are counted from 0"
         );
         assert_eq!(refused(|ht| ht.us = vec![[0.0; 2]; 2]), "us has 2 elements, neither 0 nor 1");
         assert_eq!(
@@ -493,7 +493,7 @@ mod tests {
                 ht.us = vec![[0.0; 2]];
                 ht.data.correspondences = vec![7];
             }),
-            "there is no triangle 7, but 1 from 0 on"
+            "there is no triangle 7; 1 are counted from 0"
         );
         assert_eq!(
             refused(|ht| ht.data.model.base_relatives.truncate(1)),

@@ -34,7 +34,7 @@ impl Problem for Kmeans {
     ) -> anyhow::Result<Value> {
         let (n, k) = (self.points.len(), self.centroids.len());
         let d = self.points.first().map_or(0, Vec::len);
-        ensure!(n > 0 && k > 0, "there are {n} points and {k} centroids, but none may be missing");
+        ensure!(n > 0 && k > 0, "needs at least one point and one centroid, got {n} and {k}");
         input::ensure_fits("the matrix of distances", &[n, k])?;
         let points = input::matrix(model, "points", [n, d], &self.points)?;
         let centroids = input::matrix(model, "centroids", [k, d], &self.centroids)?;
@@ -115,7 +115,7 @@ mod tests {
         let refused = |points, centroids| direction(points, centroids).expect_err("no direction");
         assert_eq!(
             refused(json!([]), json!([[1]])),
-            "there are 0 points and 1 centroids, but none may be missing"
+            "needs at least one point and one centroid, got 0 and 1"
         );
         assert_eq!(
             refused(json!([[1], [2]]), json!([[1, 2]])),

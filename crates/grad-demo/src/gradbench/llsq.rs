@@ -28,7 +28,7 @@ impl Problem for Llsq {
         runs: &mut Runs,
     ) -> anyhow::Result<Value> {
         let (m, n) = (self.x.len(), self.n);
-        ensure!(m > 0 && n > 1, "{m} coefficients at {n} places are less than one at two");
+        ensure!(m > 0 && n > 1, "needs at least one coefficient and two places, got {m} and {n}");
         input::ensure_fits("the matrix of powers", &[n, m])?;
         let x = input::vector(model, &self.x)?;
         match function {
@@ -89,8 +89,8 @@ mod tests {
         let refused = |x: Value, n: usize| {
             answer::<Llsq>("primal", json!({ "x": x, "n": n })).expect_err("it does not fit")
         };
-        assert_eq!(refused(json!([]), 2), "0 coefficients at 2 places are less than one at two");
-        assert_eq!(refused(json!([1]), 1), "1 coefficients at 1 places are less than one at two");
+        assert_eq!(refused(json!([]), 2), "needs at least one coefficient and two places, got 0 and 2");
+        assert_eq!(refused(json!([1]), 1), "needs at least one coefficient and two places, got 1 and 1");
         assert_eq!(
             refused(json!([1, 2]), usize::MAX),
             "the matrix of powers of sizes [18446744073709551615, 2] has more than 134217728 elements"

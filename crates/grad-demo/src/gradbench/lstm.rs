@@ -60,8 +60,8 @@ impl Problem for Lstm {
     ) -> anyhow::Result<Value> {
         let (layers, c) = (self.state.len() / 2, self.sequence.len());
         let bits = self.sequence.first().map_or(0, Vec::len);
-        ensure!(layers > 0 && bits > 0, "there are {layers} layers for characters of {bits} bits");
-        ensure!(c > 1, "a text of {c} characters has none to predict");
+        ensure!(layers > 0 && bits > 0, "needs at least one layer and one bit, got {layers} and {bits}");
+        ensure!(c > 1, "needs a text of at least 2 characters, got {c}");
         input::ensure_fits("the list of hidden states", &[c, layers, bits])?;
         // One list of all, as the derivative is wanted.
         let main = input::matrix(model, "main_params", [2 * layers, 4 * bits], &self.main_params)?;
@@ -227,9 +227,9 @@ mod tests {
             });
             answer::<Lstm>("jacobian", input).expect_err("it does not fit")
         };
-        assert_eq!(refused(0, 2, 1), "there are 0 layers for characters of 1 bits");
-        assert_eq!(refused(1, 2, 0), "there are 1 layers for characters of 0 bits");
-        assert_eq!(refused(1, 1, 1), "a text of 1 characters has none to predict");
+        assert_eq!(refused(0, 2, 1), "needs at least one layer and one bit, got 0 and 1");
+        assert_eq!(refused(1, 2, 0), "needs at least one layer and one bit, got 1 and 0");
+        assert_eq!(refused(1, 1, 1), "needs a text of at least 2 characters, got 1");
         assert_eq!(refused(1, 2, 2), "row 0 of main_params has 4 elements, not 8");
     }
 }

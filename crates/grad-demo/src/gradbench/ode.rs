@@ -32,7 +32,7 @@ impl Problem for Ode {
         runs: &mut Runs,
     ) -> anyhow::Result<Value> {
         let (n, steps) = (self.x.len(), self.s);
-        ensure!(n > 0 && steps > 0, "{n} equations in {steps} steps are less than one in one");
+        ensure!(n > 0 && steps > 0, "needs at least one equation and one step, got {n} and {steps}");
         input::ensure_fits("the solution at all steps", &[n, steps])?;
         let x = input::vector(model, &self.x)?;
         let again = n * steps > KEPT;
@@ -107,8 +107,8 @@ mod tests {
         let refused = |x: Value, s: usize| {
             answer::<Ode>("gradient", json!({ "x": x, "s": s })).expect_err("it does not fit")
         };
-        assert_eq!(refused(json!([]), 1), "0 equations in 1 steps are less than one in one");
-        assert_eq!(refused(json!([1]), 0), "1 equations in 0 steps are less than one in one");
+        assert_eq!(refused(json!([]), 1), "needs at least one equation and one step, got 0 and 1");
+        assert_eq!(refused(json!([1]), 0), "needs at least one equation and one step, got 1 and 0");
         assert_eq!(
             refused(json!([1]), 1 << 40),
             "the solution at all steps of sizes [1, 1099511627776] has more than 134217728 elements"

@@ -11,7 +11,7 @@ use serde_json::Value;
 pub(crate) fn number<T: TensorLike>(x: &T) -> anyhow::Result<Value> {
     match finite(x)?[..] {
         [x] => Ok(Value::from(x)),
-        _ => anyhow::bail!("the result has shape {:?}, not one element", x.shape()),
+        _ => anyhow::bail!("the result must have one element, got shape {:?}", x.shape()),
     }
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn list<T: TensorLike>(x: &T) -> anyhow::Result<Value> {
 /// If the tensor is no matrix, or an element is not finite.
 pub(crate) fn rows<T: TensorLike>(x: &T) -> anyhow::Result<Value> {
     let &[n, m] = x.shape() else {
-        anyhow::bail!("the result has shape {:?} and is no matrix", x.shape())
+        anyhow::bail!("the result must be a matrix, got shape {:?}", x.shape())
     };
     let elements = finite(x)?;
     Ok((0..n).map(|i| Value::from(&elements[i * m..(i + 1) * m])).collect())

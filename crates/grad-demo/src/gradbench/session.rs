@@ -81,7 +81,7 @@ impl Session {
         let is_scalar = is_scalar(module)?;
         anyhow::ensure!(
             is_scalar || self.backend != GradbenchBackend::Scalar,
-            "module {module} computes with tensors, which the scalar backend has not"
+            "module {module} needs tensors; the scalar backend has none"
         );
         Ok(())
     }

@@ -63,7 +63,7 @@ impl TrainArgs {
         }
         match &self.checkpoint {
             Some(path) if !self.resume && path.symlink_metadata().is_ok() => anyhow::bail!(
-                "{} is there already; go on from it with --resume, or name another file",
+                "{} exists already; continue it with --resume, or name another file",
                 path.display()
             ),
             _ => Ok(()),

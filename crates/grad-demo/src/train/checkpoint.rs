@@ -114,11 +114,12 @@ impl Checkpoint {
     }
 
     fn deserialize(bytes: &[u8]) -> anyhow::Result<Self> {
-        let unreadable = |error| anyhow!("it is no safetensors file, or cut short: {error}");
+        let unreadable =
+            |error| anyhow!("it is not a safetensors file, or it is cut short: {error}");
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
         let Some(header) = metadata.metadata().as_ref().and_then(|metadata| metadata.get(KEY))
         else {
-            bail!("it is a safetensors file, but not one of {KEY}");
+            bail!("it is a safetensors file, but `{KEY}` did not write it");
         };
         let damaged = |error| anyhow!("its metadata is damaged: {error}");
         let header: serde_json::Value = serde_json::from_str(header).map_err(damaged)?;
@@ -163,7 +164,7 @@ impl Checkpoint {
         let n_rows = (n_steps / settings.n_batches()).saturating_add(1);
         let history = take(HISTORY)?.numbers(HISTORY, &[n_rows, 4])?;
         if let Some(name) = self.entries.keys().next() {
-            bail!("it has a tensor {name}, which is not of the model");
+            bail!("its tensor {name} does not belong to the model");
         }
         let score = |score: &[f64]| Score { loss: score[0], accuracy: score[1] };
         let scores = |row: &[f64]| Scores { train: score(&row[..2]), test: score(&row[2..]) };
@@ -274,7 +275,10 @@ mod tests {
         for length in 0..file.len() {
             let error = restore(&file[..length]).err().map(|error| error.to_string());
             let error = error.unwrap_or_default();
-            assert!(error.starts_with("it is no safetensors file, or cut short: "), "{error}");
+            assert!(
+                error.starts_with("it is not a safetensors file, or it is cut short: "),
+                "{error}"
+            );
         }
         Ok(())
     }
@@ -302,7 +306,10 @@ mod tests {
                 metadata.map(|text| HashMap::from([(KEY.to_string(), text.to_string())]));
             safetensors::serialize([("x", &tensor)], metadata)
         };
-        assert_refused(&foreign(None)?, "it is a safetensors file, but not one of grad-demo train");
+        assert_refused(
+            &foreign(None)?,
+            "it is a safetensors file, but `grad-demo train` did not write it",
+        );
         assert_refused(
             &foreign(Some("x"))?,
             "its metadata is damaged: expected value at line 1 column 1",
@@ -325,7 +332,7 @@ mod tests {
         );
         assert_refused(
             &stopped(&Data::load(&NdTensor::from(0_f32))?, 1)?,
-            "its tensor layers.0.weight is of F32, not F64",
+            "its tensor layers.0.weight has dtype F32, not F64",
         );
         assert_refused(
             &forged(|_, entries| drop(entries.remove("adam.mean.layers.2.bias")))?,
@@ -335,7 +342,7 @@ mod tests {
             &forged(|_, entries| {
                 drop(entries.insert("x".to_string(), Entry::of_numbers(&[], &[0.0])));
             })?,
-            "it has a tensor x, which is not of the model",
+            "its tensor x does not belong to the model",
         );
         assert_refused(
             // The fourth step is the first of the second epoch.
@@ -363,7 +370,7 @@ mod tests {
         ];
         for forge in forgeries {
             let file = forged(|run, _| forge(&mut run.settings))?;
-            assert_refused(&file, "its settings are not possible");
+            assert_refused(&file, "its settings are not valid");
         }
         Ok(())
     }

@@ -62,7 +62,7 @@ impl Entry {
 
     fn elements(&self, name: &str, shape: &[usize], dtype: Dtype) -> anyhow::Result<Vec<f64>> {
         if self.dtype != dtype {
-            bail!("its tensor {name} is of {}, not {dtype}", self.dtype);
+            bail!("its tensor {name} has dtype {}, not {dtype}", self.dtype);
         }
         if self.shape != shape {
             bail!("its tensor {name} has the shape {:?}, not {shape:?}", self.shape);
@@ -81,7 +81,7 @@ fn float<T: TensorLike>(tensor: &T) -> anyhow::Result<Dtype> {
     match tensor.dtype() {
         DType::F32 => Ok(Dtype::F32),
         DType::F64 => Ok(Dtype::F64),
-        dtype => bail!("no checkpoint can hold numbers of the dtype {dtype}"),
+        dtype => bail!("a checkpoint cannot hold numbers of dtype {dtype}"),
     }
 }
 

@@ -99,7 +99,7 @@ impl<T: TensorLike> Training<T> {
         self.settings = settings;
         let end = self.settings.epochs;
         let is_beyond = (self.epochs_done(), self.batches_done()) > (end, 0);
-        anyhow::ensure!(!is_beyond, "it is beyond --epochs {end} already");
+        anyhow::ensure!(!is_beyond, "it has already passed --epochs {end}");
         Ok(self)
     }
 

@@ -66,7 +66,7 @@ impl Settings {
             && args::batch_size(&self.batch_size.to_string()).is_ok()
             && args::learning_rate(&self.learning_rate.to_string()).is_ok()
             && args::positive(&self.epochs.to_string()).is_ok();
-        anyhow::ensure!(is_valid, "its settings are not possible");
+        anyhow::ensure!(is_valid, "its settings are not valid");
         Ok(())
     }
 

@@ -141,7 +141,7 @@ fn threads_change_no_output() {
 #[test]
 fn the_scalar_backend_says_that_it_has_no_tensors() {
     let define = json!({ "id": 1, "kind": "define", "module": "lse" }).to_string();
-    let error = "module lse computes with tensors, which the scalar backend has not";
+    let error = "module lse needs tensors; the scalar backend has none";
     assert_eq!(
         answers("--backend scalar", [define]),
         [json!({ "id": 1, "success": false, "error": error })]

@@ -296,12 +296,18 @@ fn a_file_that_is_no_checkpoint_is_refused_and_left_as_it_is() {
     let cases = [
         (
             &whole[..whole.len() - 1],
-            "it is no safetensors file, or cut short: incomplete metadata, file not fully covered",
+            "it is not a safetensors file, or it is cut short: incomplete metadata, file not fully covered",
         ),
-        (&whole[..100], "it is no safetensors file, or cut short: invalid header length"),
-        (&[], "it is no safetensors file, or cut short: header too small"),
-        (b"These are not tensors.", "it is no safetensors file, or cut short: header too large"),
-        (&foreign.expect("no tensors"), "it is a safetensors file, but not one of grad-demo train"),
+        (&whole[..100], "it is not a safetensors file, or it is cut short: invalid header length"),
+        (&[], "it is not a safetensors file, or it is cut short: header too small"),
+        (
+            b"These are not tensors.",
+            "it is not a safetensors file, or it is cut short: header too large",
+        ),
+        (
+            &foreign.expect("no tensors"),
+            "it is a safetensors file, but `grad-demo train` did not write it",
+        ),
         (&damaged, "it is damaged: its checksum does not fit its contents"),
     ];
     for (bytes, sentence) in cases {
@@ -326,7 +332,7 @@ fn a_run_goes_on_only_as_it_began() {
         ("--batch-size 401", "it was made with --batch-size 400, not 401"),
         ("--learning-rate 0.1", "it was made with --learning-rate 0.003, not 0.1"),
         ("--seed 1", "it was made with --seed 0, not 1"),
-        ("--epochs 2", "it is beyond --epochs 2 already"),
+        ("--epochs 2", "it has already passed --epochs 2"),
     ];
     for (asked, sentence) in cases {
         place.assert_refused(
@@ -336,7 +342,7 @@ fn a_run_goes_on_only_as_it_began() {
     }
     place.assert_refused(
         &format!("--checkpoint {FILE}"),
-        "run.safetensors is there already; go on from it with --resume, or name another file",
+        "run.safetensors exists already; continue it with --resume, or name another file",
     );
     assert!(place.read(FILE) == whole);
     place.assert_refused(

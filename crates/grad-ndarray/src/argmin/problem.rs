@@ -277,7 +277,7 @@ impl<F: Function<A>, A: Element> Given<F, A> {
             return Ok(());
         }
         let (shape, location) = (Shape::from(shape), self.location);
-        let text = "are not a vector, but";
+        let text = "must be a vector, got shape";
         let advice = "reshape them in the function";
         Err(Error::msg(format!("the {what} {text} {shape}; {advice}, at {location}")))
     }

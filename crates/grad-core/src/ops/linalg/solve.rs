@@ -121,7 +121,7 @@ fn system(x: &[Shape]) -> Result<Shape, ErrorKind> {
     match &b[..] {
         [batch_b @ .., rows, _] if (batch_a, &n) == (batch_b, rows) => Ok(b.clone()),
         _ => {
-            let rule = "are no linear system: the numbers of rows differ";
+            let rule = "do not form a linear system: the numbers of rows differ";
             Err(ErrorKind::ShapeMismatch { left: a.clone(), right: b.clone(), rule })
         }
     }
