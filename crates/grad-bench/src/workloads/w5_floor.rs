@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::arrays::{Array, Kept, kept};
 use super::floor::{self, product, rows, sum, sum_of_rows, vectorized};
-use super::w5::{EPS, Sizes};
+use super::w5_sizes::{EPS, Sizes};
 
 /// Rows for a thread to work on at a time.
 const ROWS: usize = 32;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use candle_core::{DType, Device, Tensor, Var};
 use grad_core::TensorLike;
 
-use crate::common::case::Numbers;
+use crate::measure::case::Numbers;
 
 /// A leaf of a workload. The numbers are those of f32, so that no contender rounds them.
 #[derive(Clone)]

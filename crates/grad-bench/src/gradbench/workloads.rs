@@ -160,7 +160,8 @@ fn det(random: &mut Random, ell: usize) -> Workload {
 
 /// The model and the hand of the test data, whose 30 correspondences are taken in turn for 100.
 fn ht() -> Result<Workload> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/gradbench/ht.jsonl");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../grad-demo/tests/data/gradbench/ht.jsonl");
     let text = std::fs::read_to_string(&path)?;
     let mut workload: Value =
         serde_json::from_str(text.lines().next().context("the file is empty")?)?;

@@ -1,8 +1,8 @@
 //! What every benchmark needs: cases with several contenders, sampled in turn, and the record that
 //! `cargo xtask bench` makes its tables of.
 //!
-//! A benchmark is a target of `benches/` with `harness = false`. Its `main` reads [`Options`],
-//! gives each [`Case`] to [`Bench::run`], and ends with [`Bench::finish`]:
+//! A benchmark reads [`Options`], gives each [`Case`] to [`Bench::run`], and ends with
+//! [`Bench::finish`]:
 //!
 //! ```text
 //! let mut bench = Bench::new(Options::parse(), None);
@@ -22,7 +22,8 @@ pub(crate) mod case;
 pub(crate) mod plot;
 pub(crate) mod record;
 pub(crate) mod sample;
-pub(crate) mod vectorized;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::path::PathBuf;
@@ -33,8 +34,8 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use peak_alloc::PeakAlloc;
 
-use case::Case;
-use record::Measurement;
+use self::case::Case;
+use self::record::Measurement;
 
 /// What a benchmark can be asked for.
 #[derive(Clone, Debug, Parser)]

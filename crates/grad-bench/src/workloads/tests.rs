@@ -1,16 +1,7 @@
-//! The benchmarks run, and what they compare computes the same numbers.
+//! What the workloads compare computes the same numbers, at small sizes.
 
-#![allow(clippy::panic, reason = "a failing assertion fails the test")]
-#![allow(dead_code, reason = "the targets of benches/ use the rest")]
-
-#[path = "../../benches/common/mod.rs"]
-mod common;
-#[path = "../../benches/workloads/mod.rs"]
-mod workloads;
-
-mod sampling;
-
-use workloads::{engine, w1, w2, w3, w4, w5, w6};
+use super::w5_sizes::Sizes;
+use super::{engine, w1, w2, w3, w4, w5, w6};
 
 #[test]
 fn contenders_of_the_engine_agree() {
@@ -43,7 +34,7 @@ fn contenders_of_w4_agree() {
 
 #[test]
 fn contenders_of_w5_agree() {
-    w5::step("a small block", w5::Sizes { batch: 2, heads: 2, seq: 3, dim: 4 }).agree();
+    w5::step("a small block", Sizes { batch: 2, heads: 2, seq: 3, dim: 4 }).agree();
 }
 
 #[test]

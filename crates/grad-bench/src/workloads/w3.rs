@@ -8,9 +8,10 @@ use grad_ndarray::NdTensor;
 use rayon::prelude::*;
 
 use super::arrays::{Array, Kept, Ours, candle_step, kept};
-use super::{CANDLE, FLOOR, ON_CANDLE, ON_NDARRAY, floor};
-use crate::common::Bench;
-use crate::common::case::Case;
+use super::contenders::{CANDLE, FLOOR, ON_CANDLE, ON_NDARRAY};
+use super::floor;
+use crate::measure::Bench;
+use crate::measure::case::Case;
 
 pub(crate) fn run(bench: &mut Bench) {
     bench.run(|| step("1,000,000 elements", 1_000_000));

@@ -8,7 +8,7 @@
 
 /// LogSumExp of some numbers.
 pub(crate) mod lse {
-    use crate::common::vectorized::vectorized;
+    use crate::vectorized::vectorized;
 
     pub(crate) fn primal(x: &[f64]) -> f64 {
         vectorized(
@@ -36,7 +36,7 @@ pub(crate) mod lse {
 
 /// Least squares of the polynomial with coefficients x against the sign function at n points.
 pub(crate) mod llsq {
-    use crate::common::vectorized::vectorized;
+    use crate::vectorized::vectorized;
 
     /// The point i of n, and the sign there.
     #[inline(always)]
@@ -90,7 +90,7 @@ pub(crate) mod llsq {
 
 /// The sum over n points of the squared distance to the nearest of k centroids, of d numbers each.
 pub(crate) mod kmeans {
-    use crate::common::vectorized::vectorized;
+    use crate::vectorized::vectorized;
 
     /// The nearest centroid and its squared distance.
     #[inline(always)]
@@ -137,7 +137,7 @@ pub(crate) mod kmeans {
 pub(crate) mod gmm {
     use std::f64::consts::{LN_2, PI};
 
-    use crate::common::vectorized::vectorized;
+    use crate::vectorized::vectorized;
 
     /// The matrices row by row, with the columns of the lower triangles in `l`.
     pub(crate) struct Mixture {
@@ -286,7 +286,7 @@ pub(crate) mod gmm {
 
 /// A diagonal LSTM of some layers of width b that reads a sequence.
 pub(crate) mod lstm {
-    use crate::common::vectorized::vectorized;
+    use crate::vectorized::vectorized;
 
     /// The matrices row by row.
     pub(crate) struct Network {

@@ -7,9 +7,9 @@ use grad_core::{Tape, TensorLike, Var};
 use grad_ndarray::NdTensor;
 
 use super::arrays::Ours;
-use super::{CANDLE, FLOOR, ON_CANDLE, ON_F64, ON_NDARRAY};
-use crate::common::Bench;
-use crate::common::case::Case;
+use super::contenders::{CANDLE, FLOOR, ON_CANDLE, ON_F64, ON_NDARRAY};
+use crate::measure::Bench;
+use crate::measure::case::Case;
 
 const X: f64 = 1.000_1;
 const C: f64 = 0.999_9;

@@ -5,10 +5,10 @@
 
 use grad_core::Tape;
 
+use super::contenders::{FLOOR, ON_F64};
 use super::w1::{chain, floor, ours, start};
-use super::{FLOOR, ON_F64};
-use crate::common::Bench;
-use crate::common::case::Case;
+use crate::measure::Bench;
+use crate::measure::case::Case;
 
 /// How many operations a chain has.
 const N: usize = 10_000;

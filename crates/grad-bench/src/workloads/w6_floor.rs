@@ -7,7 +7,6 @@ use rayon::prelude::*;
 
 use super::arrays::{Array, Kept, kept};
 use super::floor::{cross_entropy, product, rows, sum, sum_of_rows, vectorized};
-use super::w6::N_FEATURES;
 
 /// A convolution of square images by kernels of 3 × 3, followed by `relu`.
 #[derive(Clone, Copy)]
@@ -19,6 +18,8 @@ struct Conv {
 
 const FIRST: Conv = Conv { channels: 1, side: 28, kernels: 8 };
 const SECOND: Conv = Conv { channels: 8, side: 13, kernels: 16 };
+/// What an image is to the linear map.
+const N_FEATURES: usize = SECOND.kernels * SECOND.places();
 
 /// The memory that one image needs on the way. Cotangents have names that end in `_bar`.
 #[derive(Clone)]
@@ -124,12 +125,12 @@ impl Conv {
         self.channels * 9
     }
 
-    fn out_side(self) -> usize {
+    const fn out_side(self) -> usize {
         self.side - 2
     }
 
     /// How many windows an image has.
-    fn places(self) -> usize {
+    const fn places(self) -> usize {
         self.out_side() * self.out_side()
     }
 

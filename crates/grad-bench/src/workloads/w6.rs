@@ -8,15 +8,15 @@ use grad_core::{Conv, Tape, TensorLike, Var, transform};
 use grad_ndarray::NdTensor;
 
 use super::arrays::{Array, Ours, candle_labels, candle_step, labels};
+use super::contenders::{CANDLE, FLOOR, ON_CANDLE, ON_NDARRAY};
 use super::w2::candle_cross_entropy;
 use super::w6_floor::Network;
-use super::{CANDLE, FLOOR, ON_CANDLE, ON_NDARRAY};
-use crate::common::Bench;
-use crate::common::case::Case;
+use crate::measure::Bench;
+use crate::measure::case::Case;
 
 const SIDE: usize = 28;
 /// What is left of 28 × 28 after a kernel, a pool and a kernel: (28 − 2) / 2 − 2 = 11.
-pub(crate) const N_FEATURES: usize = 16 * 11 * 11;
+const N_FEATURES: usize = 16 * 11 * 11;
 
 pub(crate) fn run(bench: &mut Bench) {
     bench.run(|| step("batch 64", 64));

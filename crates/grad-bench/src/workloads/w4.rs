@@ -14,9 +14,10 @@ use grad_core::{TensorLike, Var, transform};
 use grad_ndarray::NdTensor;
 
 use super::arrays::{Array, Kept, Ours, kept};
-use super::{CANDLE, FLOOR, ON_CANDLE, ON_NDARRAY, floor};
-use crate::common::Bench;
-use crate::common::case::Case;
+use super::contenders::{CANDLE, FLOOR, ON_CANDLE, ON_NDARRAY};
+use super::floor;
+use crate::measure::Bench;
+use crate::measure::case::Case;
 
 pub(crate) fn run(bench: &mut Bench) {
     bench.run(|| hvp("Hessian-vector product, 64-128-1, batch 256", 256, 64, 128));

@@ -8,47 +8,11 @@ use grad_core::{Tape, TensorLike, Var, transform};
 use grad_ndarray::NdTensor;
 
 use super::arrays::{Array, Ours, candle_step};
+use super::contenders::{CANDLE, FLOOR, ON_CANDLE, ON_NDARRAY};
 use super::w5_floor::Block;
-use super::{CANDLE, FLOOR, ON_CANDLE, ON_NDARRAY};
-use crate::common::Bench;
-use crate::common::case::Case;
-
-/// What is added to variances.
-pub(crate) const EPS: f64 = 1e-5;
-
-/// The sizes of a block.
-#[derive(Clone, Copy)]
-pub(crate) struct Sizes {
-    pub(crate) batch: usize,
-    pub(crate) heads: usize,
-    /// How many vectors attend to each other.
-    pub(crate) seq: usize,
-    pub(crate) dim: usize,
-}
-
-impl Sizes {
-    pub(crate) fn head(self) -> usize {
-        self.dim / self.heads
-    }
-
-    /// The input, and weight and bias of each part: the first norm; queries, keys and values; the
-    /// output of attention; the second norm; the hidden layer; the output.
-    fn leaves(self) -> Vec<Array> {
-        let d = self.dim;
-        let mut leaves = vec![Array::uniform(1, &[self.batch, self.seq, d], 1.0)];
-        let linears = [(d, 3 * d), (d, d), (d, 4 * d), (4 * d, d)];
-        for (seed, (n_in, n_out)) in (10..).zip(linears) {
-            // A norm comes before each first map of a part.
-            if seed % 2 == 0 {
-                leaves.push(Array::uniform(seed + 40, &[d], 1.0));
-                leaves.push(Array::uniform(seed + 60, &[d], 0.1));
-            }
-            leaves.push(Array::weights(seed, &[n_in, n_out], n_in));
-            leaves.push(Array::uniform(seed + 20, &[n_out], 0.1));
-        }
-        leaves
-    }
-}
+use super::w5_sizes::{EPS, Sizes};
+use crate::measure::Bench;
+use crate::measure::case::Case;
 
 pub(crate) fn run(bench: &mut Bench) {
     let sizes = Sizes { batch: 4, heads: 4, seq: 128, dim: 256 };

@@ -1,15 +1,17 @@
 //! Samples, records, agreement and pictures: what the benchmarks have in common.
 
+#![allow(clippy::panic, reason = "a failing assertion fails the test")]
+
 use std::cell::RefCell;
 use std::fs;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::common::case::{Case, distance};
-use crate::common::plot::{decades, growth};
-use crate::common::record::{Measurement, Samples, Time, timed};
-use crate::common::sample::{MIN_ROUNDS, Sampler, Summary, interleaved, ratio};
+use super::case::{Case, distance};
+use super::plot::{decades, growth};
+use super::record::{Measurement, Samples, Time, timed};
+use super::sample::{MIN_ROUNDS, Sampler, Summary, interleaved, ratio};
 
 #[test]
 fn contenders_run_in_turn_and_the_first_round_is_left_out() {

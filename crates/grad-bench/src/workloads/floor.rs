@@ -6,7 +6,7 @@ use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-pub(crate) use crate::common::vectorized::vectorized;
+pub(crate) use crate::vectorized::vectorized;
 
 /// 1 / k!, the coefficients of the Taylor polynomial of `eˣ`.
 const TAYLOR: [f64; 13] = {

@@ -7,9 +7,10 @@ use grad_core::{Tape, TensorLike, Var, transform};
 use grad_ndarray::NdTensor;
 
 use super::arrays::{Array, Kept, Ours, candle_labels, candle_step, kept, labels};
-use super::{CANDLE, FLOOR, ON_CANDLE, ON_NDARRAY, floor};
-use crate::common::Bench;
-use crate::common::case::Case;
+use super::contenders::{CANDLE, FLOOR, ON_CANDLE, ON_NDARRAY};
+use super::floor;
+use crate::measure::Bench;
+use crate::measure::case::Case;
 
 /// The network of the table: 784 inputs, 10 classes.
 const WIDTHS: [usize; 4] = [784, 512, 512, 10];

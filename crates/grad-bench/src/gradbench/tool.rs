@@ -1,9 +1,11 @@
 //! The tool as GradBench drives it: a process, a line for a line.
 
+use std::env;
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 /// A running tool.
@@ -23,9 +25,9 @@ pub(crate) struct Answer {
 }
 
 impl Tool {
-    /// Starts the demo of this build, with some arguments.
+    /// Builds the demo, and starts it with some arguments.
     pub(crate) fn start(arguments: &[&str]) -> Result<Tool> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_grad-demo"));
+        let mut command = Command::new(built_demo()?);
         command.arg("gradbench").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().context("the tool cannot be started")?;
         let stdin = process.stdin.take();
@@ -71,4 +73,24 @@ impl Drop for Tool {
         drop(self.stdin.take());
         let _ = self.process.wait();
     }
+}
+
+/// The program of the demo. Cargo builds the programs of its own package alone for a benchmark, so
+/// this one is built when it is needed, with the same settings.
+fn built_demo() -> Result<PathBuf> {
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--profile=bench", "--package=grad-demo", "--bin=grad-demo"])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    ensure!(output.status.success(), "cargo cannot build the demo");
+    // A message a line, of which that about the program names its file.
+    for message in serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>() {
+        if let Some(file) = message?["executable"].as_str() {
+            return Ok(PathBuf::from(file));
+        }
+    }
+    bail!("cargo does not say where the demo is")
 }

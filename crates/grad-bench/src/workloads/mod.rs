@@ -3,28 +3,25 @@
 //! Each is written once for ours, generic over `TensorLike`; once with candle and its own graph;
 //! and once by hand, as the floor: loops and matrix products, value and gradient.
 
-pub(crate) mod arrays;
-pub(crate) mod engine;
-pub(crate) mod floor;
-pub(crate) mod w1;
-pub(crate) mod w2;
-pub(crate) mod w3;
-pub(crate) mod w4;
-pub(crate) mod w5;
+mod arrays;
+mod contenders;
+mod engine;
+mod floor;
+#[cfg(test)]
+mod tests;
+mod w1;
+mod w2;
+mod w3;
+mod w4;
+mod w5;
 mod w5_floor;
-pub(crate) mod w6;
+mod w5_sizes;
+mod w6;
 mod w6_floor;
 
 use anyhow::{Result, bail};
 
-use crate::common::Bench;
-
-/// The contenders. Those that are ours begin with `ours`.
-pub(crate) const ON_F64: &str = "ours on f64";
-pub(crate) const ON_NDARRAY: &str = "ours on ndarray";
-pub(crate) const ON_CANDLE: &str = "ours on candle";
-pub(crate) const CANDLE: &str = "candle";
-pub(crate) const FLOOR: &str = "floor";
+use crate::measure::Bench;
 
 /// A function that measures a workload.
 type Workload = fn(&mut Bench);

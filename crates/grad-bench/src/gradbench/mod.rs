@@ -1,13 +1,9 @@
-//! The problems of GradBench through its protocol, beside derivatives by hand:
-//! `cargo xtask bench gradbench`.
+//! The problems of GradBench through its protocol, beside derivatives by hand.
 //!
 //! The tool runs in a process of its own, as GradBench runs it, and says itself how long each run
 //! took; the derivatives by hand run here, in turn with it. Before anything is timed, the two must
 //! agree.
 
-#[path = "../common/mod.rs"]
-#[allow(dead_code, reason = "other benchmarks use more of it")]
-mod common;
 mod floor;
 mod tool;
 mod workloads;
@@ -16,15 +12,15 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use clap::Parser as _;
 use serde_json::{Value, json};
 
-use common::case::distance;
-use common::record::{Measurement, Samples, timed};
-use common::sample::{Sampler, interleaved};
-use common::{Bench, Options};
-use tool::Tool;
-use workloads::{Floor, Workload, numbers};
+use crate::measure::case::distance;
+use crate::measure::record::{Measurement, Samples, timed};
+use crate::measure::sample::{Sampler, interleaved};
+use crate::measure::{Bench, Options};
+
+use self::tool::Tool;
+use self::workloads::{Floor, Workload, numbers};
 
 const BENCH: &str = "gradbench";
 
@@ -34,8 +30,8 @@ const TOLERANCE: f64 = 1e-10;
 /// How long the tool repeats a function for one sample, in seconds: the time of the fastest run.
 const REPEAT: f64 = 0.02;
 
-fn main() -> Result<()> {
-    let options = Options::parse();
+/// Measures all problems.
+pub(crate) fn run(options: Options) -> Result<()> {
     let time = options.time();
     let is_threaded = std::env::var("RAYON_NUM_THREADS").is_ok_and(|n| n != "1");
     let arguments: &[&str] = if is_threaded { &["--multithreaded"] } else { &[] };
