@@ -9,7 +9,9 @@ use grad_core::{TensorLike, Var, transform};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Problem, Runs, input, output, primal, unknown};
+use super::problem::{Problem, primal, unknown};
+use super::runs::Runs;
+use super::{input, output};
 
 /// m coefficients, and the number n of places.
 #[derive(Deserialize)]
@@ -72,7 +74,7 @@ fn powers<T: TensorLike>(t: Var<'_, T>, count: usize) -> Var<'_, T> {
 mod tests {
     use serde_json::json;
 
-    use super::super::answer;
+    use super::super::problem::answer;
     use super::*;
 
     #[test]
