@@ -1,8 +1,8 @@
 //! `cargo xtask bench <name>`: runs a benchmark and prints its contenders side by side.
 //!
-//! A benchmark is one or several bench targets of grad-demo, the crate that sees both backends,
-//! with `harness = false`. A target takes `<name> --json FILE`, and writes there what it measured:
-//! a list of records, as `benches/common/record.rs` describes them. Records of the same contender
+//! A benchmark is one or several bench targets of grad-bench, with `harness = false`. A target takes
+//! `<name> --json FILE`, and writes there what it measured: a list of records, as
+//! `crates/grad-bench/src/measure/record.rs` describes them. Records of the same contender
 //! in the same case are merged, so that one target can measure time and another memory.
 //!
 //! Every line ends in ratios: 1.30 means that the contender takes 1.3 times as long as ours. They
@@ -61,7 +61,7 @@ enum Bench {
 }
 
 impl Bench {
-    /// The bench targets of grad-demo that measure it.
+    /// The bench targets of grad-bench that measure it.
     fn targets(self) -> &'static [&'static str] {
         match self {
             Bench::Engine => &["time"],
@@ -106,7 +106,7 @@ fn measured(bench: &str, target: &str, options: &Options) -> Result<Vec<Record>>
     fs::create_dir_all(&here).with_context(|| format!("cannot make {}", here.display()))?;
     let file = here.join(format!("{bench}-{target}.json"));
 
-    let mut command = cargo(&["bench", "--package=grad-demo", "--bench", target, "--", bench]);
+    let mut command = cargo(&["bench", "--package=grad-bench", "--bench", target, "--", bench]);
     command.arg("--json").arg(&file);
     if let Some(directory) = &options.plot {
         command.arg("--plot").arg(std::path::absolute(directory)?);

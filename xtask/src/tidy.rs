@@ -4,6 +4,7 @@
 //! and each has a test that shows it failing. `docs/architecture.md` refers to them by name.
 
 mod documents;
+mod imports;
 mod layers;
 mod manifests;
 mod source;
@@ -53,6 +54,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("readers_use_the_public_face", layers::readers_use_the_public_face),
     ("backends_import_extend_only", layers::backends_import_extend_only),
     ("operations_are_in_the_catalogue", layers::operations_are_in_the_catalogue),
+    ("programs_have_no_import_circles", imports::programs_have_no_import_circles),
+    ("only_cli_imports_commands", imports::only_cli_imports_commands),
     ("invariants_name_their_test", documents::invariants_name_their_test),
     ("changelog_has_unreleased", documents::changelog_has_unreleased),
     ("license_names_both_holders", documents::license_names_both_holders),

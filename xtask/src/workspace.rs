@@ -13,6 +13,9 @@ pub(crate) const LIBRARIES: [&str; 4] = ["grad-core", "grad-linalg", "grad-ndarr
 /// Those of them that implement `TensorLike`.
 pub(crate) const BACKENDS: [&str; 2] = ["grad-ndarray", "grad-candle"];
 
+/// The crates that no other is built on: the command line and the benchmarks.
+pub(crate) const PROGRAMS: [&str; 2] = ["grad-bench", "grad-demo"];
+
 /// The root of the workspace: the parent of this crate.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

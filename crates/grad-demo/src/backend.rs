@@ -6,7 +6,7 @@ use grad_candle::{CandleError, CandleTensor};
 use grad_core::TensorLike;
 use grad_ndarray::NdTensor;
 
-use crate::args::{Backend, DType, Device, Numbers, Place};
+use crate::place::{Backend, DType, Device, Numbers, Place};
 
 /// A computation for any backend. (A closure cannot be generic over the tensor.)
 pub(crate) trait Job {

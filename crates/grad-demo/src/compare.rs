@@ -3,12 +3,47 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use clap::Args;
 use grad_core::inspect::Trace;
 use grad_core::{Tape, TensorLike};
 
-use crate::args::{Backend, CompareArgs, Device, Numbers, Place};
 use crate::backend::{self, Job};
-use crate::{complain, exit_code, output, program};
+use crate::output::{self, complain, exit_code};
+use crate::place::{Backend, DType, Device, Numbers, Place};
+use crate::program;
+
+/// Compare what the program computes on the two backends.
+///
+/// Prints the largest difference of every value and derivative; exits with 1 if one is above the
+/// tolerance.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct CompareArgs {
+    #[command(flatten)]
+    numbers: Numbers,
+
+    /// The largest difference to accept [default: 1e-12 for f64, 1e-5 for f32]
+    #[arg(long, value_parser = tolerance, allow_negative_numbers = true)]
+    tolerance: Option<f64>,
+}
+
+impl CompareArgs {
+    /// The tolerance asked for, or the default of the dtype.
+    fn tolerance(&self) -> f64 {
+        self.tolerance.unwrap_or(match self.numbers.dtype {
+            DType::F32 => 1e-5,
+            DType::F64 => 1e-12,
+        })
+    }
+}
+
+/// A tolerance is a distance. With 0, only equal numbers pass.
+fn tolerance(text: &str) -> Result<f64, &'static str> {
+    match text.parse() {
+        Ok(tolerance) if (0.0..f64::INFINITY).contains(&tolerance) => Ok(tolerance),
+        _ => Err("expected a finite number, 0 or larger"),
+    }
+}
 
 /// Compares the backends, prints the table, and says on the standard error if they differ.
 ///

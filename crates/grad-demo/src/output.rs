@@ -1,60 +1,10 @@
-//! What the program prints, and how it gets out.
+//! What a command says: on the standard output, on the standard error, and by its exit code.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use grad_core::inspect::{Trace, format_tensor};
-use grad_core::{Tape, TensorLike};
-use serde::Serialize;
-
-use crate::args::{Format, Place};
-use crate::backend::{self, Job};
-use crate::program;
-
-/// Runs the program and prints its trace.
-///
-/// # Errors
-/// If there is no such device, or the output cannot be written.
-pub(crate) fn trace(place: Place, format: Format) -> anyhow::Result<ExitCode> {
-    let text = backend::run(place, Render { format })?;
-    print(&text)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The program and its trace, in one of the formats.
-struct Render {
-    format: Format,
-}
-
-impl Job for Render {
-    type Output = String;
-
-    fn run<T: TensorLike>(self, model: T) -> anyhow::Result<String> {
-        let tape = Tape::new();
-        let [da, db] = program::record(&tape, &model)?;
-        let trace = tape.trace();
-        match self.format {
-            Format::Text => {
-                let (da, db) = (format_tensor(&da.value()?), format_tensor(&db.value()?));
-                Ok(format!("{trace}da = {da}\ndb = {db}\n"))
-            }
-            Format::Dot => Ok(trace.to_dot()),
-            Format::Mermaid => Ok(trace.to_mermaid()),
-            Format::Json => {
-                let document = Document { trace, da: da.to_host()?, db: db.to_host()? };
-                Ok(serde_json::to_string_pretty(&document)? + "\n")
-            }
-        }
-    }
-}
-
-/// What `--format json` prints.
-#[derive(Serialize)]
-struct Document {
-    trace: Trace,
-    da: Vec<f64>,
-    db: Vec<f64>,
-}
+/// The exit code where what was asked for could not be done.
+pub(crate) const TROUBLE: u8 = 2;
 
 /// Writes `text` to the standard output, all at once.
 ///
@@ -80,5 +30,32 @@ fn written(result: io::Result<()>) -> anyhow::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(anyhow::anyhow!("cannot write the output: {error}")),
         Ok(()) => Ok(()),
+    }
+}
+
+/// Says on the standard error what is wrong. Never a backtrace: the sentence has to do.
+pub(crate) fn complain(sentence: &str) {
+    say(&format!("error: {sentence}"));
+}
+
+/// Says something on the standard error.
+pub(crate) fn say(sentence: &str) {
+    // Where nobody listens there is nothing left to do.
+    let _ = writeln!(io::stderr().lock(), "{sentence}");
+}
+
+/// The exit code of a result: 1 if there is something to complain of.
+pub(crate) fn exit_code(is_bad: bool) -> ExitCode {
+    if is_bad { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_result_exits_with_1() {
+        assert_eq!(exit_code(true), ExitCode::from(1));
+        assert_eq!(exit_code(false), ExitCode::from(0));
     }
 }

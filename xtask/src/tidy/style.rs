@@ -2,6 +2,7 @@
 
 use super::source::words;
 use super::{Files, Finding};
+use crate::workspace::PROGRAMS;
 
 /// Every Rust file begins with `//!`, a sentence of purpose, or with its README. The programs in `tests/ui` are what a
 /// user would write, and are left as such.
@@ -37,7 +38,8 @@ const PANICS: [(&str, &str); 15] = [
 pub(super) fn libraries_do_not_panic(files: &Files) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, source) in files.below("crates/", ".rs") {
-        let is_library = path.contains("/src/") && !path.starts_with("crates/grad-demo/");
+        let is_program = path.split('/').nth(1).is_some_and(|name| PROGRAMS.contains(&name));
+        let is_library = path.contains("/src/") && !is_program;
         let is_suite = path.contains("/src/testing/") && !path.ends_with("/reference.rs");
         if !is_library || is_suite {
             continue;

@@ -24,7 +24,9 @@ use grad_core::{Tape, TensorLike, Var};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Problem, Runs, each, input, output, unknown};
+use super::problem::{Problem, each, unknown};
+use super::runs::Runs;
+use super::{input, output};
 
 /// One camera, point, weight and feature, of which there are n, m, p and p. Observation o is of
 /// point o mod m by camera o mod n.
@@ -277,12 +279,12 @@ mod tests {
         // e₀ = R₀ / R₂ = 1/4, so that ∂e₀/∂r = (0, 4, −2) / 4 − (2, −1, 0) / 16. ρ = 1/16 + 1/4.
         let by_hand = [
             [-0.125, 1.0625, -0.5].as_slice(),
-            &[-0.25, 0.0, 0.0625], // C
-            &[0.25],               // f
-            &[1.0, 0.0],           // u
+            &[-0.25, 0.0, 0.0625],                    // C
+            &[0.25],                                  // f
+            &[1.0, 0.0],                              // u
             &[0.25 * 0.3125, 0.25 * 0.3125 * 0.3125], // k
-            &[0.25, 0.0, -0.0625], // X
-            &[0.25],               // w
+            &[0.25, 0.0, -0.0625],                    // X
+            &[0.25],                                  // w
         ]
         .concat();
         let jacobian = jacobian(&scene(&PLAIN));
@@ -333,7 +335,10 @@ mod tests {
         );
         assert_eq!(
             refused(Ba { m: usize::MAX, ..PLAIN }),
-            format!("a list of points of sizes [{}, 3] has more than 134217728 elements", usize::MAX)
+            format!(
+                "a list of points of sizes [{}, 3] has more than 134217728 elements",
+                usize::MAX
+            )
         );
     }
 }

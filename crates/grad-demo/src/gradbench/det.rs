@@ -11,7 +11,9 @@ use grad_core::{Tape, TensorLike, Var, transform};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Problem, Runs, output, unknown};
+use super::output;
+use super::problem::{Problem, unknown};
+use super::runs::Runs;
 
 /// Minors from this size on are recorded as a whole: 10⁵ nodes, and a tape of 10 MB. A larger
 /// matrix has many of them, so there each is one operation, which computes its steps once more in
@@ -135,7 +137,8 @@ mod tests {
         let unit = |i: usize, j: usize| if i == j { 1.0 } else { 0.0 };
         let places = || (0..ell * ell).map(|k| (k / ell, k % ell));
         let a: Vec<f64> = places().map(|(i, j)| unit(i, j) + (i + 1) as f64).collect();
-        let gradient: Vec<f64> = places().map(|(i, j)| 46.0 * unit(i, j) - (j + 1) as f64).collect();
+        let gradient: Vec<f64> =
+            places().map(|(i, j)| 46.0 * unit(i, j) - (j + 1) as f64).collect();
         assert_eq!(compute("primal", &a, ell), Ok(json!(46.0)));
         assert_eq!(compute("gradient", &a, ell), Ok(json!(gradient)));
     }
@@ -145,7 +148,10 @@ mod tests {
         let refused = |a: &[f64], ell| compute("primal", a, ell).expect_err("no matrix");
         assert_eq!(refused(&[1.0, 2.0, 3.0], 2), "A has 3 elements, not 2 times 2");
         assert_eq!(refused(&[], 0), "ell must be between 1 and 13, got 0");
-        assert_eq!(refused(&[], usize::MAX), format!("ell must be between 1 and 13, got {}", usize::MAX));
+        assert_eq!(
+            refused(&[], usize::MAX),
+            format!("ell must be between 1 and 13, got {}", usize::MAX)
+        );
         assert_eq!(compute("f", &[1.0], 1), Err("module det has no function 'f'".to_string()));
     }
 }

@@ -18,7 +18,9 @@ use grad_core::{Tape, TensorLike, Var};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Problem, Runs, input, output, unknown};
+use super::problem::{Problem, unknown};
+use super::runs::Runs;
+use super::{input, output};
 
 /// n points in d dimensions, a mixture of k components, and a prior.
 #[derive(Deserialize)]
@@ -109,10 +111,8 @@ impl Gmm {
         let &Gmm { d, k, n, m, gamma, .. } = self;
         let tape = x.tape();
         let entries = tape.concat(&[q.exp(), l], 1);
-        let triangles = entries
-            .pad(&[(0, 0), (0, 1)], 0.0)
-            .index_select(1, &places(d))
-            .reshape([k, d, d]);
+        let triangles =
+            entries.pad(&[(0, 0), (0, 1)], 0.0).index_select(1, &places(d)).reshape([k, d, d]);
 
         // Q (x − μ) of all components at all points is one product, [Q, −Q μ] [x, 1].
         let shift = -triangles.matmul(mu.unsqueeze(2));
@@ -122,7 +122,8 @@ impl Gmm {
 
         let log_weight = (alpha + q.sum_axes(1)).unsqueeze(1);
         let beta = log_weight - 0.5 * residual.square().sum_axes(1);
-        beta.logsumexp_axes(0).sum() - n as f64 * alpha.logsumexp()
+        beta.logsumexp_axes(0).sum()
+            - n as f64 * alpha.logsumexp()
             - 0.5 * gamma.powi(2) * entries.square().sum()
             + m * q.sum()
             + (k as f64 * self.log_of_prior() - 0.5 * (n * d) as f64 * (2.0 * PI).ln())
@@ -155,7 +156,7 @@ fn places(d: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer;
+    use super::super::problem::answer;
     use super::*;
 
     /// One point in one dimension, where Q has nothing below its diagonal.
@@ -171,9 +172,7 @@ mod tests {
     /// −½ ln 2π, β − α, C = 5 (ln 2 − ½ ln 2) − ln (3/4 √π), −γ²/2 exp(2 q) = −2, and m q = 0.
     #[test]
     fn in_one_dimension_a_component_is_a_parabola() {
-        let expected = -0.5 * (2.0 * PI).ln() - 1.125 + 2.5 * LN_2
-            - (0.75 * PI.sqrt()).ln()
-            - 2.0;
+        let expected = -0.5 * (2.0 * PI).ln() - 1.125 + 2.5 * LN_2 - (0.75 * PI.sqrt()).ln() - 2.0;
         let found = answer::<Gmm>("objective", one()).expect("it fits");
         assert!((found.as_f64().expect("a number") - expected).abs() < 1e-14);
         // dα: one component has all the weight, whatever α. dμ = exp(q) u. dq = 1 − u² − γ² + m.

@@ -4,7 +4,9 @@ use grad_core::{TensorLike, Var, transform};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Problem, Runs, output, primal, unknown};
+use super::output;
+use super::problem::{Problem, primal, unknown};
+use super::runs::Runs;
 
 /// x, the whole input.
 #[derive(Deserialize)]

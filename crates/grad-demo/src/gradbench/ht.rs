@@ -20,7 +20,9 @@ use grad_core::{Tape, TensorLike, Var};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Problem, Runs, input, output, unknown};
+use super::problem::{Problem, unknown};
+use super::runs::Runs;
+use super::{input, output};
 
 /// The numbers in θ: three for the rotation of the hand, three for its translation, and for each
 /// finger four angles.
@@ -112,7 +114,10 @@ struct Hand<T> {
 enum Places<T> {
     Vertices(Vec<usize>),
     /// Between the three corners of triangles, at u: `[points, 2]`.
-    Triangles { corners: [Vec<usize>; 3], us: T },
+    Triangles {
+        corners: [Vec<usize>; 3],
+        us: T,
+    },
 }
 
 /// What was recorded: the errors, `[3, points]`, and what they depend on.
@@ -135,7 +140,10 @@ impl<T: TensorLike> Hand<T> {
         let Data { model: hand, correspondences, points } = data;
         let (n_bones, n_points) = (hand.parents.len(), points.len());
         ensure!(theta.len() == THETA, "theta has {} elements, not {THETA}", theta.len());
-        ensure!(n_bones >= LEAST_BONES, "a hand must have at least {LEAST_BONES} bones, got {n_bones}");
+        ensure!(
+            n_bones >= LEAST_BONES,
+            "a hand must have at least {LEAST_BONES} bones, got {n_bones}"
+        );
         let n_vertices = hand.base_positions.len();
         for (name, n, expected) in [
             ("correspondences", correspondences.len(), n_points),
@@ -152,7 +160,9 @@ impl<T: TensorLike> Hand<T> {
         input::ensure_fits("the skin", &[n_points, 4, n_bones])?;
         input::ensure_fits("a Jacobian", &[n_points, 3, THETA + 2])?;
 
-        let flat = |m: &[[[f64; 4]; 4]]| model.from_host(&[n_bones, 4, 4], m.as_flattened().as_flattened());
+        let flat = |m: &[[[f64; 4]; 4]]| {
+            model.from_host(&[n_bones, 4, 4], m.as_flattened().as_flattened())
+        };
         Ok(Hand {
             theta: input::vector(model, theta)?,
             points: model.from_host(&[n_points, 3], points.as_flattened())?.permute(&[1, 0])?,
@@ -165,8 +175,7 @@ impl<T: TensorLike> Hand<T> {
             },
             relatives: flat(&hand.base_relatives)?,
             inverse_absolutes: flat(&hand.inverse_base_absolutes)?,
-            positions: model
-                .from_host(&[n_vertices, 4], hand.base_positions.as_flattened())?,
+            positions: model.from_host(&[n_vertices, 4], hand.base_positions.as_flattened())?,
             weights: input::matrix(model, "weights", [n_vertices, n_bones], &hand.weights)?,
             levels: levels(&hand.parents)?,
             is_mirrored: hand.is_mirrored,
@@ -335,8 +344,9 @@ impl Model {
         let mut corners = [const { Vec::new() }; 3];
         for &triangle in points {
             let vertices = self.triangles.get(triangle);
-            let vertices =
-                vertices.with_context(|| format!("there is no triangle {triangle}; {n} are counted from 0"))?;
+            let vertices = vertices.with_context(|| {
+                format!("there is no triangle {triangle}; {n} are counted from 0")
+            })?;
             for (corner, &vertex) in corners.iter_mut().zip(vertices) {
                 corner.push(vertex);
             }
@@ -453,7 +463,8 @@ mod tests {
     #[test]
     fn points_on_triangles_come_with_two_columns_more() {
         let mut ht = hand([0.0; THETA]);
-        ht.data.model.base_positions = vec![[0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0]];
+        ht.data.model.base_positions =
+            vec![[0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0]];
         ht.data.model.weights = vec![ht.data.model.weights[0].clone(); 3];
         ht.data.model.triangles = vec![[1, 2, 0]];
         ht.us = vec![[0.25, 0.5]];
@@ -499,6 +510,9 @@ mod tests {
             refused(|ht| ht.data.model.base_relatives.truncate(1)),
             "base_relatives has 1 elements, not 21"
         );
-        assert_eq!(refused(|ht| ht.data.model.weights[0].truncate(1)), "row 0 of weights has 1 elements, not 21");
+        assert_eq!(
+            refused(|ht| ht.data.model.weights[0].truncate(1)),
+            "row 0 of weights has 1 elements, not 21"
+        );
     }
 }

@@ -11,7 +11,9 @@ use grad_core::{Error, Tape, TensorLike, Var};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Problem, Runs, input, output, primal, unknown};
+use super::problem::{Problem, primal, unknown};
+use super::runs::Runs;
+use super::{input, output};
 
 /// So many distances are compared at a time, which is what a core keeps at hand.
 const BLOCK: usize = 1 << 16;
@@ -86,7 +88,7 @@ fn direction<T: TensorLike>(points: &T, centroids: &T) -> Result<T, Error> {
 mod tests {
     use serde_json::json;
 
-    use super::super::answer;
+    use super::super::problem::answer;
     use super::*;
 
     fn direction(points: Value, centroids: Value) -> Result<Value, String> {

@@ -9,7 +9,9 @@ use grad_core::{TensorLike, Var, transform};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Problem, Runs, input, output, primal, unknown};
+use super::problem::{Problem, primal, unknown};
+use super::runs::Runs;
+use super::{input, output};
 
 /// m coefficients, and the number n of places.
 #[derive(Deserialize)]
@@ -72,7 +74,7 @@ fn powers<T: TensorLike>(t: Var<'_, T>, count: usize) -> Var<'_, T> {
 mod tests {
     use serde_json::json;
 
-    use super::super::answer;
+    use super::super::problem::answer;
     use super::*;
 
     #[test]
@@ -89,8 +91,14 @@ mod tests {
         let refused = |x: Value, n: usize| {
             answer::<Llsq>("primal", json!({ "x": x, "n": n })).expect_err("it does not fit")
         };
-        assert_eq!(refused(json!([]), 2), "needs at least one coefficient and two places, got 0 and 2");
-        assert_eq!(refused(json!([1]), 1), "needs at least one coefficient and two places, got 1 and 1");
+        assert_eq!(
+            refused(json!([]), 2),
+            "needs at least one coefficient and two places, got 0 and 2"
+        );
+        assert_eq!(
+            refused(json!([1]), 1),
+            "needs at least one coefficient and two places, got 1 and 1"
+        );
         assert_eq!(
             refused(json!([1, 2]), usize::MAX),
             "the matrix of powers of sizes [18446744073709551615, 2] has more than 134217728 elements"

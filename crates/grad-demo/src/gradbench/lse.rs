@@ -4,7 +4,9 @@ use grad_core::{TensorLike, Var, transform};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Problem, Runs, input, output, primal, unknown};
+use super::problem::{Problem, primal, unknown};
+use super::runs::Runs;
+use super::{input, output};
 
 /// n numbers.
 #[derive(Deserialize)]
@@ -24,9 +26,7 @@ impl Problem for Lse {
         let x = input::vector(model, &self.x)?;
         match function {
             "primal" => output::number(&runs.time(|| primal(log_sum_exp, &x))?),
-            "gradient" => {
-                output::list(&runs.time(|| transform::grad(log_sum_exp, x.clone()))?)
-            }
+            "gradient" => output::list(&runs.time(|| transform::grad(log_sum_exp, x.clone()))?),
             _ => Err(unknown::<Self>(function)),
         }
     }

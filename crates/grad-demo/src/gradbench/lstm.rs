@@ -23,7 +23,9 @@ use grad_core::{TensorLike, Var, transform};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Problem, Runs, input, output, primal, unknown};
+use super::problem::{Problem, primal, unknown};
+use super::runs::Runs;
+use super::{input, output};
 
 /// A network of l layers, and a text of c characters of b bits.
 #[derive(Deserialize)]
@@ -60,7 +62,10 @@ impl Problem for Lstm {
     ) -> anyhow::Result<Value> {
         let (layers, c) = (self.state.len() / 2, self.sequence.len());
         let bits = self.sequence.first().map_or(0, Vec::len);
-        ensure!(layers > 0 && bits > 0, "needs at least one layer and one bit, got {layers} and {bits}");
+        ensure!(
+            layers > 0 && bits > 0,
+            "needs at least one layer and one bit, got {layers} and {bits}"
+        );
         ensure!(c > 1, "needs a text of at least 2 characters, got {c}");
         input::ensure_fits("the list of hidden states", &[c, layers, bits])?;
         // One list of all, as the derivative is wanted.
@@ -100,12 +105,7 @@ impl<T: TensorLike> Data<T> {
     }
 
     /// h of the last layer at each step, `[steps, b]`.
-    fn hidden<'t>(
-        &self,
-        text: Var<'t, T>,
-        in_weight: Var<'t, T>,
-        main: Var<'t, T>,
-    ) -> Var<'t, T> {
+    fn hidden<'t>(&self, text: Var<'t, T>, in_weight: Var<'t, T>, main: Var<'t, T>) -> Var<'t, T> {
         let &Data { layers, steps, .. } = self;
         let tape = text.tape();
         let [wf, wi, wo, wc, bf, bi, bo, bc] = self.by_kind(layers, main);
@@ -144,7 +144,7 @@ impl<T: TensorLike> Data<T> {
 mod tests {
     use serde_json::json;
 
-    use super::super::answer;
+    use super::super::problem::answer;
     use super::*;
 
     /// One layer for one bit whose gates know nothing: forget, ingate and outgate are ½, and change
@@ -194,7 +194,8 @@ mod tests {
                 y.push(v * lstm.extra_params[1][i] + lstm.extra_params[2][i]);
             }
             let ln = (2.0 + y.iter().map(|y| f64::exp(*y)).sum::<f64>()).ln();
-            total += y.iter().zip(&lstm.sequence[t + 1]).map(|(y, next)| next * (y - ln)).sum::<f64>();
+            total +=
+                y.iter().zip(&lstm.sequence[t + 1]).map(|(y, next)| next * (y - ln)).sum::<f64>();
         }
         -total / (bits * steps) as f64
     }

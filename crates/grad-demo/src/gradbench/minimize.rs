@@ -4,7 +4,7 @@
 use grad_core::transform::{self, Bare, Call, Linearized, Params, Pullback};
 use grad_core::{Error, ErrorKind, Tape, TensorLike, Var};
 
-use super::each;
+use super::problem::each;
 
 /// Where the gradient is as short as this, or the next step, the search ends.
 const TOLERANCE: f64 = 1e-5;

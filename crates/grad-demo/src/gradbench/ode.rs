@@ -9,7 +9,9 @@ use grad_core::{TensorLike, Var, transform};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Problem, Runs, input, output, primal, unknown};
+use super::problem::{Problem, primal, unknown};
+use super::runs::Runs;
+use super::{input, output};
 
 /// The derivative needs what every step computed, 24 vectors. Beyond so many elements of y at all
 /// steps, which are 50 MB then, that is not kept but computed again.
@@ -32,7 +34,10 @@ impl Problem for Ode {
         runs: &mut Runs,
     ) -> anyhow::Result<Value> {
         let (n, steps) = (self.x.len(), self.s);
-        ensure!(n > 0 && steps > 0, "needs at least one equation and one step, got {n} and {steps}");
+        ensure!(
+            n > 0 && steps > 0,
+            "needs at least one equation and one step, got {n} and {steps}"
+        );
         input::ensure_fits("the solution at all steps", &[n, steps])?;
         let x = input::vector(model, &self.x)?;
         let again = n * steps > KEPT;
@@ -76,7 +81,7 @@ fn step<'t, T: TensorLike>(n: usize, h: f64, x: Var<'t, T>, y: Var<'t, T>) -> Va
 mod tests {
     use serde_json::json;
 
-    use super::super::answer;
+    use super::super::problem::answer;
     use super::*;
 
     #[test]

@@ -15,7 +15,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::minimize::{Mode, argmin};
-use super::{Problem, Runs, output, unknown};
+use super::output;
+use super::problem::{Problem, unknown};
+use super::runs::Runs;
 
 /// Δt.
 const STEP: f64 = 0.1;
@@ -41,9 +43,8 @@ impl Problem for Particle {
     ) -> anyhow::Result<Value> {
         let (outer, inner) = Mode::of(function).ok_or_else(|| unknown::<Self>(function))?;
         let w = model.scalar(self.w)?;
-        let [w] = runs.time(|| {
-            argmin(outer, |[w]| w.tape().attempt(|| miss(inner, w)), [w.clone()])
-        })?;
+        let [w] =
+            runs.time(|| argmin(outer, |[w]| w.tape().attempt(|| miss(inner, w)), [w.clone()]))?;
         output::number(&w)
     }
 }
@@ -70,10 +71,7 @@ fn miss<'t, T: TensorLike>(mode: Mode, w: Var<'t, T>) -> Result<Var<'t, T>, Erro
 }
 
 /// The potential of charges at x = 10 and the heights given.
-fn potential<'t, T: TensorLike>(
-    [x, y]: [Var<'t, T>; 2],
-    heights: [Var<'t, T>; 2],
-) -> Var<'t, T> {
+fn potential<'t, T: TensorLike>([x, y]: [Var<'t, T>; 2], heights: [Var<'t, T>; 2]) -> Var<'t, T> {
     let dx2 = (x - 10.0).square();
     let [a, b] = heights.map(|height| (dx2 + (y - height).square()).rsqrt());
     a + b
@@ -99,7 +97,8 @@ mod tests {
             let (p, gradient) = mode.at(|x| potential(x, charges), x).expect("no error");
             let [px, py] = gradient.get().expect("no error");
             let (a, b) = (104.0_f64.powf(-1.5), 164.0_f64.powf(-1.5));
-            let expected = [104.0_f64.powf(-0.5) + 164.0_f64.powf(-0.5), 10.0 * (a + b), 2.0 * a - 8.0 * b];
+            let expected =
+                [104.0_f64.powf(-0.5) + 164.0_f64.powf(-0.5), 10.0 * (a + b), 2.0 * a - 8.0 * b];
             for (found, expected) in [p, px, py].into_iter().zip(expected) {
                 let found = found.item().expect("a number");
                 assert!((found - expected).abs() < 1e-16, "{found} is not {expected}");

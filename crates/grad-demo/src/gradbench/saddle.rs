@@ -9,7 +9,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::minimize::{Mode, argmin, argmin_recorded};
-use super::{Problem, Runs, output, unknown};
+use super::output;
+use super::problem::{Problem, unknown};
+use super::runs::Runs;
 
 /// Where the searches start, for p and for q.
 #[derive(Deserialize)]

@@ -12,9 +12,10 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::args::GradbenchBackend;
-
-use super::{Evaluation, Runs, input, is_scalar};
+use super::args::GradbenchBackend;
+use super::evaluation::{Evaluation, is_scalar};
+use super::input;
+use super::runs::Runs;
 
 /// What the driver of the benchmark sends. Fields that we do not need are passed by.
 #[derive(Deserialize)]

@@ -21,8 +21,9 @@ use std::f64::consts::{PI, SQRT_2};
 
 use grad_core::{DType, Error, Tape, TensorLike, Var};
 
-use super::report::largest;
-use super::{Problem, Progress, Report};
+use super::problem::Problem;
+use super::progress::Progress;
+use super::report::{Report, largest};
 
 /// Calls and puts on a share.
 pub(crate) struct BlackScholes;
@@ -225,8 +226,8 @@ fn on_tape<'t, T: TensorLike>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::{Backend, DType};
-    use crate::solve::testing::assert_solved;
+    use crate::place::{Backend, DType};
+    use crate::solve::problem::testing::assert_solved;
 
     #[test]
     fn derivatives_of_the_price_are_the_closed_forms_on_ndarray() {

@@ -23,7 +23,9 @@ use grad_core::{Error, Tape, TensorLike, Var, transform};
 use super::grid::grid;
 use super::network::Mlp;
 use super::optimize::least_squares;
-use super::{Problem, Progress, Report};
+use super::problem::Problem;
+use super::progress::Progress;
+use super::report::Report;
 
 /// The viscous Burgers' equation.
 pub(crate) struct Burgers;
@@ -121,8 +123,8 @@ fn error<T: TensorLike>(theta: &T) -> anyhow::Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::{Backend, DType};
-    use crate::solve::testing::assert_solved;
+    use crate::place::{Backend, DType};
+    use crate::solve::problem::testing::assert_solved;
 
     #[test]
     fn the_network_finds_the_solution_on_ndarray() {

@@ -25,8 +25,9 @@ use std::f64::consts::{PI, SQRT_2};
 
 use grad_core::{DType, Error, Tape, TensorLike, Var};
 
-use super::report::largest;
-use super::{Problem, Progress, Report};
+use super::problem::Problem;
+use super::progress::Progress;
+use super::report::{Report, largest};
 
 /// Two rods that hang on each other.
 pub(crate) struct DoublePendulum;
@@ -182,8 +183,8 @@ fn error_of_acceleration<T: TensorLike>(model: &T) -> anyhow::Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::{Backend, DType};
-    use crate::solve::testing::assert_solved;
+    use crate::place::{Backend, DType};
+    use crate::solve::problem::testing::assert_solved;
 
     #[test]
     fn the_lagrangian_moves_a_double_pendulum_on_ndarray() {

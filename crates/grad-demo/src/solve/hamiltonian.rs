@@ -20,8 +20,9 @@ use grad_core::{Error, Tape, TensorLike, Var, transform};
 
 use super::network::Mlp;
 use super::optimize::least_squares;
-use super::report::largest;
-use super::{Problem, Progress, Report};
+use super::problem::Problem;
+use super::progress::Progress;
+use super::report::{Report, largest};
 
 /// A pendulum learned from observations, by its energy and without.
 pub(crate) struct Hamiltonian;
@@ -166,8 +167,8 @@ fn step<T: TensorLike>(speeds: Model<T>, theta: &T, state: &T) -> Result<T, Erro
 #[cfg(test)]
 mod tests {
     use super::Hamiltonian;
-    use crate::args::{Backend, DType};
-    use crate::solve::testing::assert_solved;
+    use crate::place::{Backend, DType};
+    use crate::solve::problem::testing::assert_solved;
 
     #[test]
     fn the_energy_is_kept_on_ndarray() {

@@ -22,7 +22,9 @@ use grad_core::{Error, Tape, TensorLike, Var, transform};
 
 use super::network::Mlp;
 use super::optimize::Adam;
-use super::{Problem, Progress, Report};
+use super::problem::Problem;
+use super::progress::Progress;
+use super::report::Report;
 
 /// Sines that are learned in one step.
 pub(crate) struct Maml;
@@ -173,8 +175,8 @@ fn evaluate<T: TensorLike>(theta: &T) -> anyhow::Result<[f64; 2]> {
 #[cfg(test)]
 mod tests {
     use super::Maml;
-    use crate::args::{Backend, DType};
-    use crate::solve::testing::assert_solved;
+    use crate::place::{Backend, DType};
+    use crate::solve::problem::testing::assert_solved;
 
     #[test]
     fn one_step_is_enough_on_ndarray() {

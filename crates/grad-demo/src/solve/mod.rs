@@ -4,57 +4,89 @@
 //! then the code as a user of grad-core would write it. What comes out is a [`Report`], a short
 //! table with the checks that the result has to pass.
 
+mod black_scholes;
+mod burgers;
+mod double_pendulum;
 mod grid;
+mod hamiltonian;
+mod maml;
+mod molecule;
 mod network;
 mod optimize;
+mod poisson;
+mod problem;
 mod progress;
 mod report;
+mod wgan;
 
 use std::process::ExitCode;
 
-use grad_core::TensorLike;
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 
-use crate::args::SolveArgs;
-use crate::backend::{self, Job};
-use crate::{complain, exit_code, output};
+use self::problem::{Problem, solve};
+use self::progress::Progress;
+use self::report::Report;
+use crate::output::{self, complain, exit_code};
+use crate::place::Place;
 
-pub(crate) use progress::Progress;
-pub(crate) use report::Report;
+/// Solve a problem that needs derivatives of derivatives.
+///
+/// Prints a table of the results; exits with 1 if one is not good enough.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct SolveArgs {
+    /// The problem
+    #[arg(value_parser = problems(), required_unless_present = "list")]
+    name: Option<String>,
 
-/// A problem that needs derivatives of derivatives: one module each, generic over the tensor.
-pub(crate) trait Problem {
-    /// As on the command line.
-    const NAME: &'static str;
-    /// What is solved, in one line.
-    const SUMMARY: &'static str;
+    /// Say what the problems are
+    #[arg(long, exclusive = true)]
+    list: bool,
 
-    /// Solves it with tensors of the dtype and on the device of `model`.
-    ///
-    /// # Errors
-    /// If the backend fails. A result that is not good enough is no error: the report says so.
-    fn solve<T: TensorLike>(model: &T, progress: &Progress) -> anyhow::Result<Report>;
+    #[command(flatten)]
+    place: Place,
 }
 
-/// The table of the problems: a module, and the type in it that is a [`Problem`].
+/// One of the problems by its name.
+fn problems() -> PossibleValuesParser {
+    let problem = |&(name, summary)| PossibleValue::new(name).help(summary);
+    PossibleValuesParser::new(PROBLEMS.iter().map(problem))
+}
+
+/// Solves the problem asked for and prints its table, or lists the problems.
+///
+/// # Errors
+/// If the problem cannot be solved there, or the output cannot be written.
+pub(crate) fn run(args: &SolveArgs) -> anyhow::Result<ExitCode> {
+    let Some(name) = &args.name else {
+        output::print(&list())?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let report = solve_named(name, args.place, &Progress::visible())?;
+    output::print(&report.to_string())?;
+    let complaint = report.complaint();
+    complaint.iter().for_each(|sentence| complain(sentence));
+    Ok(exit_code(complaint.is_some()))
+}
+
+/// One line a problem.
+fn list() -> String {
+    let width = PROBLEMS.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    PROBLEMS.iter().map(|(name, summary)| format!("{name:<width$}  {summary}\n")).collect()
+}
+
+/// The table of the problems.
 macro_rules! problems {
-    ($($module:ident::$problem:ident),* $(,)?) => {
-        $(mod $module;)*
-
+    ($($problem:ty),* $(,)?) => {
         /// The name and the summary of each problem.
-        pub(crate) const PROBLEMS: &[(&str, &str)] = &[
-            $((<$module::$problem as Problem>::NAME, <$module::$problem as Problem>::SUMMARY)),*
-        ];
+        const PROBLEMS: &[(&str, &str)] = &[$((<$problem>::NAME, <$problem>::SUMMARY)),*];
 
-        impl Job for Solve<'_> {
-            type Output = Report;
-
-            fn run<T: TensorLike>(self, model: T) -> anyhow::Result<Report> {
-                match self.name {
-                    $(<$module::$problem as Problem>::NAME => {
-                        <$module::$problem as Problem>::solve(&model, &self.progress)
-                    })*
-                    name => anyhow::bail!("there is no problem '{name}'"),
-                }
+        /// Solves the problem of a name.
+        fn solve_named(name: &str, place: Place, progress: &Progress) -> anyhow::Result<Report> {
+            match name {
+                $(<$problem>::NAME => solve::<$problem>(place, progress),)*
+                name => anyhow::bail!("there is no problem '{name}'"),
             }
         }
     };
@@ -69,49 +101,4 @@ problems! {
     molecule::Molecule,
     poisson::Poisson,
     wgan::Wgan,
-}
-
-/// The problem of a name.
-struct Solve<'a> {
-    name: &'a str,
-    progress: Progress,
-}
-
-/// Solves the problem asked for and prints its table, or lists the problems.
-///
-/// # Errors
-/// If the problem cannot be solved there, or the output cannot be written.
-pub(crate) fn run(args: &SolveArgs) -> anyhow::Result<ExitCode> {
-    let Some(name) = &args.name else {
-        output::print(&list())?;
-        return Ok(ExitCode::SUCCESS);
-    };
-    let report = backend::run(args.place, Solve { name, progress: Progress::visible() })?;
-    output::print(&report.to_string())?;
-    let complaint = report.complaint();
-    complaint.iter().for_each(|sentence| complain(sentence));
-    Ok(exit_code(complaint.is_some()))
-}
-
-/// One line a problem.
-fn list() -> String {
-    let width = PROBLEMS.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    PROBLEMS.iter().map(|(name, summary)| format!("{name:<width$}  {summary}\n")).collect()
-}
-
-/// What the tests of the problems share.
-#[cfg(test)]
-pub(crate) mod testing {
-    use crate::args::{Backend, DType, Device, Numbers, Place};
-
-    use super::*;
-
-    /// Solves a problem on one backend and checks that the result is good enough.
-    #[track_caller]
-    pub(crate) fn assert_solved<P: Problem>(backend: Backend, dtype: DType) {
-        let place = Place { backend, numbers: Numbers { dtype, device: Device::Cpu } };
-        let solve = Solve { name: P::NAME, progress: Progress::hidden() };
-        let report = backend::run(place, solve).expect("the problem can be solved");
-        assert!(report.passed(), "{backend:?} {dtype:?}\n{report}");
-    }
 }

@@ -30,8 +30,9 @@ use grad_core::{DType, Error, Tape, TensorLike, Var, transform};
 
 use super::network::Mlp;
 use super::optimize::Adam;
-use super::report::largest;
-use super::{Problem, Progress, Report};
+use super::problem::Problem;
+use super::progress::Progress;
+use super::report::{Report, largest};
 
 /// Clusters of 13 and of 7 atoms.
 pub(crate) struct Molecule;
@@ -337,8 +338,8 @@ mod tests {
     use grad_ndarray::NdTensor;
 
     use super::*;
-    use crate::args::{Backend, DType};
-    use crate::solve::testing::assert_solved;
+    use crate::place::{Backend, DType};
+    use crate::solve::problem::testing::assert_solved;
 
     #[test]
     fn clusters_relax_and_are_learned_on_ndarray() {

@@ -23,7 +23,9 @@ use grad_core::{Error, Tape, TensorLike, Var, transform};
 use super::grid::grid;
 use super::network::Mlp;
 use super::optimize::least_squares;
-use super::{Problem, Progress, Report};
+use super::problem::Problem;
+use super::progress::Progress;
+use super::report::Report;
 
 /// Poisson's equation on the unit square.
 pub(crate) struct Poisson;
@@ -96,8 +98,8 @@ fn error<T: TensorLike>(theta: &T) -> anyhow::Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::Poisson;
-    use crate::args::{Backend, DType};
-    use crate::solve::testing::assert_solved;
+    use crate::place::{Backend, DType};
+    use crate::solve::problem::testing::assert_solved;
 
     #[test]
     fn the_network_finds_the_solution_on_ndarray() {

@@ -28,7 +28,9 @@ use grad_core::{Error, Tape, TensorLike, Var, transform};
 
 use super::network::Mlp;
 use super::optimize::Adam;
-use super::{Problem, Progress, Report};
+use super::problem::Problem;
+use super::progress::Progress;
+use super::report::Report;
 
 /// A generator and a critic of points in the plane.
 pub(crate) struct Wgan;
@@ -269,8 +271,8 @@ mod tests {
     use grad_ndarray::ndarray::array;
 
     use super::*;
-    use crate::args::{Backend, DType};
-    use crate::solve::testing::assert_solved;
+    use crate::place::{Backend, DType};
+    use crate::solve::problem::testing::assert_solved;
 
     #[test]
     fn the_heaps_are_imitated_and_the_slope_is_one_on_ndarray() {

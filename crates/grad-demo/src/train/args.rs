@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::Args;
 
 use super::data::N_TRAIN;
-use crate::args::Place;
+use crate::place::Place;
 
 /// Fit a small classifier to images of handwritten digits.
 ///

@@ -176,7 +176,7 @@ impl Checkpoint {
 #[cfg(test)]
 mod tests {
     use grad_candle::CandleTensor;
-    use grad_candle::candle_core::{Device, Tensor};
+    use grad_candle::candle_core::{self, Device, Tensor};
     use grad_ndarray::NdTensor;
 
     use super::super::data::{Data, N_TRAIN};

@@ -30,7 +30,7 @@ use self::fit::{Training, Watch};
 use self::progress::Progress;
 use self::settings::Settings;
 use crate::backend::{self, Job};
-use crate::{TROUBLE, complain, output, say};
+use crate::output::{self, TROUBLE, complain, say};
 
 pub(crate) use self::args::TrainArgs;
 

@@ -1,0 +1,5 @@
+//! The time of the workloads: `cargo xtask bench`.
+
+fn main() -> anyhow::Result<()> {
+    grad_bench::time()
+}
