@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::ground::TensorLike;
+use crate::ground::{TensorLike, Unsupported};
 
 /// The elementwise functions of one argument, and the methods that compute them.
 macro_rules! unary {
@@ -199,8 +199,8 @@ struct Line {
 }
 
 impl Kernel {
-    /// A kernel of these steps; `None` if there is none, if one uses what is not before it, or if
-    /// there are more than a [`Place`] can count.
+    /// A kernel of these steps. `None` if there is no argument or no step, if a step uses what is
+    /// not before it, or if there are more than a [`Place`] can count.
     pub fn new(arguments: &[Source], steps: Vec<Step>) -> Option<Kernel> {
         let n = arguments.len();
         let is_before = |(at, step): (usize, &Step)| {
@@ -213,7 +213,8 @@ impl Kernel {
             }
         };
         let fits = Place::try_from(n + steps.len()).is_ok();
-        let is_sound = fits && !steps.is_empty() && steps.iter().enumerate().all(is_before);
+        let is_sound =
+            fits && n > 0 && !steps.is_empty() && steps.iter().enumerate().all(is_before);
         is_sound.then(|| Kernel(Arc::new(Line { arguments: arguments.into(), steps })))
     }
 
@@ -232,8 +233,12 @@ impl Kernel {
     /// The result, step by step: the definition of [`TensorLike::evaluate`].
     ///
     /// # Errors
-    /// Those of the backend. The number of `x` has to be that of the arguments.
+    /// Those of the backend; [`Unsupported`] if `x` is not one tensor for each argument.
     pub fn step_by_step<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        if x.len() != self.arguments().len() {
+            let op = "a kernel with another number of arguments";
+            return Err(Unsupported { op, backend: std::any::type_name::<T>() }.into());
+        }
         // Most rules are one step, which needs no list.
         if let [step] = self.steps() {
             return step.of(|place| x[usize::from(place)], x[0]);

@@ -71,7 +71,7 @@ fn no_axes(value: f64, axes: &[usize]) -> Result<f64, ScalarError> {
 fn in_registers(kernel: &Kernel, x: &[&f64]) -> Result<f64, ScalarError> {
     const N: usize = 16;
     let (n, steps) = (x.len(), kernel.steps());
-    if steps.len() == 1 || n + steps.len() > N {
+    if steps.len() == 1 || n != kernel.arguments().len() || n + steps.len() > N {
         return kernel.step_by_step(x);
     }
     let mut values = [0.0; N];

@@ -20,7 +20,8 @@ pub(crate) fn kernel_of<E: Elementwise>(op: &E, arg: usize) -> Option<Kernel> {
     let tape = Tape::<Symbol>::new();
     let p = Primal::given(&tape, x, y);
     let result = op.partial(arg, &p, tape.constant(c)).value().ok()?;
-    line(&program, &result, &sources)
+    // A rule that asked for numbers may do something else when it gets them.
+    line(&program, &result, &sources).filter(|_| !program.was_read())
 }
 
 /// The steps that lead to `result` as a straight line.

@@ -1,6 +1,6 @@
 //! `Symbol`: a tensor without numbers, which writes down what is asked of it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
@@ -39,8 +39,13 @@ pub struct Symbol {
 
 /// A list of primitives, each of which uses what is before it. It grows by the symbols in it.
 #[derive(Clone, Default)]
-pub struct Program {
-    steps: Rc<RefCell<Vec<Step>>>,
+pub struct Program(Rc<Written>);
+
+#[derive(Default)]
+struct Written {
+    steps: RefCell<Vec<Step>>,
+    /// Whether somebody asked for numbers.
+    was_read: Cell<bool>,
 }
 
 /// A primitive and the places of its operands.
@@ -58,7 +63,7 @@ impl Program {
 
     /// The number of primitives.
     pub fn len(&self) -> usize {
-        self.steps.borrow().len()
+        self.0.steps.borrow().len()
     }
 
     /// True if there is no primitive.
@@ -66,10 +71,16 @@ impl Program {
         self.len() == 0
     }
 
+    /// True if a symbol of the program was asked for numbers. It has none, so code that went on
+    /// after the error may have done something else than it does with numbers.
+    pub fn was_read(&self) -> bool {
+        self.0.was_read.get()
+    }
+
     /// One more input. The first has the number 0.
     pub fn input(&self, shape: Shape, dtype: DType) -> Symbol {
         let is_input = |step: &&Step| matches!(step.primitive, Primitive::Input(_));
-        let number = self.steps.borrow().iter().filter(is_input).count();
+        let number = self.0.steps.borrow().iter().filter(is_input).count();
         let place = self.append(Primitive::Input(number), smallvec![]);
         Symbol { program: self.clone(), place, shape, dtype }
     }
@@ -93,7 +104,7 @@ impl Program {
     /// tensors than inputs.
     pub fn run<T: TensorLike>(&self, y: &Symbol, x: &[T]) -> Result<T, T::Error> {
         let unsupported = |op| T::Error::from(Unsupported { op, backend: "a program" });
-        if !Rc::ptr_eq(&self.steps, &y.program.steps) {
+        if !Rc::ptr_eq(&self.0, &y.program.0) {
             return Err(unsupported("a symbol of another program"));
         }
         let Some(model) = x.first() else { return Err(unsupported("a run without inputs")) };
@@ -116,14 +127,14 @@ impl Program {
 
     /// The primitives that a symbol of this program depends on, in order, by their places.
     pub(crate) fn steps_of(&self, y: &Symbol) -> Vec<(usize, Step)> {
-        let steps = self.steps.borrow();
+        let steps = self.0.steps.borrow();
         let places = needed(&steps, y.place).into_iter();
         places.map(|place| (place, steps[place].clone())).collect()
     }
 
     /// Appends a primitive, and gives its place.
     fn append(&self, primitive: Primitive, operands: SmallVec<[usize; 3]>) -> usize {
-        let mut steps = self.steps.borrow_mut();
+        let mut steps = self.0.steps.borrow_mut();
         steps.push(Step { primitive, operands });
         steps.len() - 1
     }
@@ -147,12 +158,18 @@ impl Symbol {
         self.place
     }
 
+    /// Remembers that numbers were asked for.
+    fn read(&self) -> SymbolError {
+        self.program.0.was_read.set(true);
+        SymbolError::NoNumbers
+    }
+
     /// The symbol of a primitive of `self` and `others`.
     fn step(&self, primitive: Primitive, others: &[&Symbol]) -> Result<Symbol, SymbolError> {
         let mut operands: SmallVec<[usize; 3]> = smallvec![self.place];
         let mut shapes: SmallVec<[&Shape; 3]> = smallvec![&self.shape];
         for other in others {
-            if !Rc::ptr_eq(&self.program.steps, &other.program.steps) {
+            if !Rc::ptr_eq(&self.program.0, &other.program.0) {
                 return Err(SymbolError::OtherProgram);
             }
             operands.push(other.place);
@@ -249,7 +266,7 @@ impl TensorLike for Symbol {
     fn shape(&self) -> &[usize] { &self.shape }
     fn dtype(&self) -> DType { self.dtype }
     fn storage(&self) -> Storage { Storage::Inline }
-    fn to_host(&self) -> Result<Vec<f64>, SymbolError> { Err(SymbolError::NoNumbers) }
+    fn to_host(&self) -> Result<Vec<f64>, SymbolError> { Err(self.read()) }
     fn full(&self, shape: &[usize], value: f64) -> Result<Symbol, SymbolError> { self.constant(shape, Primitive::Full(shape.into(), value)) }
     fn from_host(&self, shape: &[usize], data: &[f64]) -> Result<Symbol, SymbolError> { self.constant(shape, Primitive::Data(shape.into(), data.into())) }
 
@@ -311,7 +328,7 @@ impl TensorLike for Symbol {
     fn powf(&self, exponent: f64) -> Result<Symbol, SymbolError> { self.step(Primitive::Unary(Unary::Powf(exponent)), &[]) }
     fn powi(&self, exponent: i32) -> Result<Symbol, SymbolError> { self.step(Primitive::Unary(Unary::Powi(exponent)), &[]) }
     fn select(&self, a: &Symbol, b: &Symbol) -> Result<Symbol, SymbolError> { self.step(Primitive::Select, &[a, b]) }
-    fn map_host(&self, _: impl Fn(f64) -> f64) -> Result<Symbol, SymbolError> { Err(SymbolError::NoNumbers) }
+    fn map_host(&self, _: impl Fn(f64) -> f64) -> Result<Symbol, SymbolError> { Err(self.read()) }
 
     fn sum(&self, axes: &[usize]) -> Result<Symbol, SymbolError> { self.reduce(Primitive::Sum, axes) }
     fn max(&self, axes: &[usize]) -> Result<Symbol, SymbolError> { self.reduce(Primitive::Max, axes) }
@@ -354,7 +371,7 @@ impl fmt::Debug for Symbol {
 /// One line a primitive: its place, itself, the places of its operands.
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, Step { primitive, operands }) in self.steps.borrow().iter().enumerate() {
+        for (place, Step { primitive, operands }) in self.0.steps.borrow().iter().enumerate() {
             writeln!(f, "v{place} = {primitive:?} of {operands:?}")?;
         }
         Ok(())
