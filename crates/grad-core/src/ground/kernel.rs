@@ -257,20 +257,37 @@ impl Kernel {
 }
 
 /// The partial derivative of an elementwise operation as data.
-#[derive(Clone, Copy, Debug)]
-pub enum Partial<'a> {
+#[derive(Clone, Debug, PartialEq)]
+pub enum Partial {
     /// It is this number.
     Slope(f64),
-    /// A derivative times it is this formula.
-    Kernel(&'a Kernel),
+    /// It is this value, so that the rule is one product.
+    Factor(Source),
+    /// The product of a derivative and it is this formula.
+    Kernel(Kernel),
+    /// The rule is more than elementwise arithmetic.
+    Unknown,
 }
 
-/// Whether a kernel is made that is not there yet.
+impl Partial {
+    /// The simplest form of a rule.
+    pub(crate) fn of(kernel: Option<Kernel>) -> Partial {
+        let Some(kernel) = kernel else { return Partial::Unknown };
+        match (kernel.arguments(), kernel.steps()) {
+            ([Source::Derivative, factor], [Step::Binary(Binary::Mul, 0, 1)]) => {
+                Partial::Factor(*factor)
+            }
+            _ => Partial::Kernel(kernel),
+        }
+    }
+}
+
+/// Whether kernels are made that are not there yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Build {
-    /// It is made, since it will be used again, or on many elements.
+    /// They are made, since they will be used again, or on many elements.
     Now,
-    /// It is not: running the rule on symbols would cost more than it saves.
+    /// They are not: running the rule on symbols would cost more than it saves.
     Never,
 }
 

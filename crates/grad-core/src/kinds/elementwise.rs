@@ -3,9 +3,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use smallvec::SmallVec;
-
-use crate::ground::{Build, ErrorKind, Kernel, Partial, Shape, TensorLike, broadcast, call};
+use crate::ground::{Build, ErrorKind, Partial, Shape, TensorLike, broadcast, call};
 use crate::kinds::kernel::kernel_of;
 use crate::kinds::{align_stack, check_arity};
 use crate::tape::{Cotangents, Facts, Op, Primal, Tangents, Var};
@@ -91,19 +89,23 @@ pub trait Elementwise: 'static {
 /// function's rule.
 pub struct ByPartial<E> {
     function: E,
-    /// For each argument; `None` where the rule is more than elementwise arithmetic.
-    kernels: OnceLock<SmallVec<[Option<Kernel>; 3]>>,
+    /// For each argument.
+    partials: OnceLock<Box<[Partial]>>,
 }
 
 impl<E: Elementwise> ByPartial<E> {
     /// The function as an operation.
     pub const fn new(function: E) -> Self {
-        ByPartial { function, kernels: OnceLock::new() }
+        ByPartial { function, partials: OnceLock::new() }
     }
 
     #[cold]
-    fn build(&self) -> SmallVec<[Option<Kernel>; 3]> {
-        (0..E::ARITY).map(|arg| kernel_of(&self.function, arg)).collect()
+    fn build(&self) -> Box<[Partial]> {
+        let partial = |arg| match self.function.slope(arg) {
+            Some(slope) => Partial::Slope(slope),
+            None => Partial::of(kernel_of(&self.function, arg)),
+        };
+        (0..E::ARITY).map(partial).collect()
     }
 }
 
@@ -153,16 +155,13 @@ impl<T: TensorLike, E: Elementwise> Op<T> for ByPartial<E> {
     }
 
     #[inline]
-    fn kernel(&self, arg: usize, build: Build) -> Option<Partial<'_>> {
-        if let Some(slope) = self.function.slope(arg) {
-            return Some(Partial::Slope(slope));
+    fn partials(&self, build: Build) -> &[Partial] {
+        match (self.partials.get(), build) {
+            (Some(partials), _) => partials,
+            // A slope costs nothing.
+            (None, Build::Never) if self.function.slope(0).is_none() => &[],
+            (None, _) => self.partials.get_or_init(|| self.build()),
         }
-        let kernels = match (self.kernels.get(), build) {
-            (Some(kernels), _) => kernels,
-            (None, Build::Now) => self.kernels.get_or_init(|| self.build()),
-            (None, Build::Never) => return None,
-        };
-        kernels.get(arg)?.as_ref().map(Partial::Kernel)
     }
 }
 

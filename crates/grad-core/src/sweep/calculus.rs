@@ -7,7 +7,7 @@
 use std::panic::Location;
 
 use crate::ground::{Build, Error, Partial, TensorLike, backend};
-use crate::tape::{Op, OpRef, Primal, Tape, Var};
+use crate::tape::{OpRef, Primal, Tape, Var};
 
 /// How a sweep calculates.
 pub(crate) trait Calculus<'t, T: TensorLike> {
@@ -30,8 +30,13 @@ pub(crate) trait Calculus<'t, T: TensorLike> {
     /// output, from the partial derivative as data: without handles. `None` where this has to be
     /// recorded, where the operation has no such data, and where the result does not fit.
     #[inline]
-    fn by_partial(&self, x: &ByPartial<'_, 't, T>, c: &Self::Value) -> Option<Self::Value> {
-        let _ = (x, c);
+    fn by_partial(
+        &self,
+        p: &Primal<'t, T>,
+        partial: &Partial,
+        c: &Self::Value,
+    ) -> Option<Self::Value> {
+        let _ = (p, partial, c);
         None
     }
 
@@ -46,17 +51,10 @@ pub(crate) trait Calculus<'t, T: TensorLike> {
     fn add(&self, old: Self::Value, new: Self::Value) -> Result<Self::Value, Error>;
 }
 
-/// An argument of a node, and the operation that knows the partial derivative.
-pub(crate) struct ByPartial<'a, 't, T: TensorLike> {
-    pub(crate) op: &'a dyn Op<T>,
-    pub(crate) p: &'a Primal<'t, T>,
-    pub(crate) arg: usize,
-    pub(crate) build: Build,
-}
-
 /// Whether kernels of a node's operation are worth being made. A static operation keeps them for
 /// good. One that a node owns goes with the tape: to make a kernel takes as long as one pass over
 /// some thousand elements.
+#[inline]
 pub(crate) fn worth<T: TensorLike>(op: &OpRef<T>, p: &Primal<'_, T>) -> Build {
     const MANY: usize = 4096;
     match op {
@@ -127,12 +125,14 @@ impl<'t, T: TensorLike> Calculus<'t, T> for Plain<'t, T> {
     }
 
     #[inline]
-    fn by_partial(&self, x: &ByPartial<'_, 't, T>, c: &T) -> Option<T> {
-        match x.op.kernel(x.arg, x.build)? {
+    fn by_partial(&self, p: &Primal<'t, T>, partial: &Partial, c: &T) -> Option<T> {
+        match partial {
             Partial::Slope(1.0) => Some(c.clone()),
             Partial::Slope(-1.0) => c.neg().ok(),
-            Partial::Slope(slope) => c.scale(slope).ok(),
-            Partial::Kernel(kernel) => x.p.evaluate(kernel, c),
+            Partial::Slope(slope) => c.scale(*slope).ok(),
+            Partial::Factor(source) => c.mul(&p.value(*source, c)?).ok(),
+            Partial::Kernel(kernel) => p.evaluate(kernel, c),
+            Partial::Unknown => None,
         }
     }
 

@@ -5,7 +5,7 @@
 
 use crate::ground::{Error, ErrorKind, Mode, Shape, TensorLike};
 use crate::sweep::transpose::pull_back_the_pullback;
-use crate::sweep::{ByPartial, Calculus, here, worth};
+use crate::sweep::{Calculus, here, worth};
 use crate::tape::{NodeId, Op, OpRef, Primal, Subgraph, Tangents, Tape, Var, watch};
 
 /// `J t` of `y` for tangents of nodes, or for `k` that are stacked: recorded but not listed in the
@@ -145,12 +145,12 @@ fn push_by_partials<'t, T: TensorLike, C: Calculus<'t, T>>(
     if !p.is_uniform() {
         return Ok(None);
     }
-    let build = worth(op, p);
+    let partials = op.partials(worth(op, p));
     let mut sum = None;
     for (arg, t) in x_dot.iter().enumerate() {
         let Some(t) = t else { continue };
-        let partial = ByPartial { op: &**op, p, arg, build };
-        let Some(part) = calculus.by_partial(&partial, t) else { return Ok(None) };
+        let Some(partial) = partials.get(arg) else { return Ok(None) };
+        let Some(part) = calculus.by_partial(p, partial, t) else { return Ok(None) };
         sum = Some(match sum {
             None => part,
             Some(others) => with_own(&**op, calculus, others, Some(part))?,

@@ -14,6 +14,6 @@ mod wrt;
 pub use forward::Count;
 pub use wrt::{Gradients, Wrt};
 
-pub(crate) use calculus::{ByPartial, Calculus, Plain, Recorded, here, worth};
+pub(crate) use calculus::{Calculus, Plain, Recorded, here, worth};
 pub(crate) use forward::jvp_unlisted;
 pub(crate) use reverse::{Swept, vjp_unlisted, vjps_unlisted};

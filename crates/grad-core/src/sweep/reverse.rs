@@ -7,7 +7,7 @@
 use smallvec::SmallVec;
 
 use crate::ground::{Error, ErrorKind, Mode, TensorLike};
-use crate::sweep::{ByPartial, Calculus, here, worth};
+use crate::sweep::{Calculus, here, worth};
 use crate::tape::{Cotangents, Edge, NodeId, Op, Primal, Subgraph, Tape, Targets, Var, watch};
 
 /// `Jᵀ ct` of `y` with respect to `x`, recorded but not listed in the trace as a sweep of its own;
@@ -76,11 +76,9 @@ pub(super) fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
         // Without handles, as far as that goes.
         let mut done = 0;
         if !C::KEEPS_ALL && !is_watched && p.is_uniform() {
-            let build = worth(&op, &p);
-            for (arg, input) in inputs.iter().enumerate() {
+            for (partial, input) in op.partials(worth(&op, &p)).iter().zip(inputs) {
                 if let Some(step) = input.step() {
-                    let partial = ByPartial { op: &*op, p: &p, arg, build };
-                    let Some(new) = calculus.by_partial(&partial, &ct) else { break };
+                    let Some(new) = calculus.by_partial(&p, partial, &ct) else { break };
                     accumulate(&*op, calculus, &mut cts[step], new)?;
                 }
                 done += 1;

@@ -99,12 +99,12 @@ pub trait Op<T: TensorLike> {
         call(self.name(), x, "")
     }
 
-    /// The partial derivative with respect to argument `arg` as data, for plain sweeps, which then
-    /// need no handles. `None` is the default.
+    /// The partial derivatives as data, one for each argument, for plain sweeps, which then need no
+    /// handles. None at all is the default.
     #[inline]
-    fn kernel(&self, arg: usize, build: Build) -> Option<Partial<'_>> {
-        let _ = (arg, build);
-        None
+    fn partials(&self, build: Build) -> &[Partial] {
+        let _ = build;
+        &[]
     }
 
     /// The function of the user's that the operation is, as `checkpoint` makes one. The engine runs
@@ -123,16 +123,21 @@ pub struct Facts {
     pub differentiable: bool,
     /// The number of arguments that may have one common shape, which the result has too. Then the
     /// engine need not ask [`Op::shape`].
-    pub keeps_shape: Option<usize>,
+    pub keeps_shape: Option<u8>,
 }
 
 impl Facts {
     /// Of an operation that keeps the shape of `n` arguments of one shape.
+    #[inline]
     pub const fn keeps_shape(n: usize) -> Facts {
-        Facts { differentiable: true, keeps_shape: Some(n) }
+        // No more arguments than a number of a byte, for the sake of speed: facts are asked for on
+        // every operation. Above, the shape rule is asked.
+        let keeps_shape = if n <= u8::MAX as usize { Some(n as u8) } else { None };
+        Facts { differentiable: true, keeps_shape }
     }
 
     /// The same, of an operation whose derivative is zero wherever there is one.
+    #[inline]
     #[must_use]
     pub const fn without_derivative(self) -> Facts {
         Facts { differentiable: false, ..self }

@@ -42,15 +42,21 @@ impl<'t, T: TensorLike> Primal<'t, T> {
         Primal { tape, home: tape, node: tape.record_given(x, y) }
     }
 
-    /// What a kernel of the operation's rule gives for a cotangent or tangent `c`.
+    /// The value that a rule's kernel takes, for a cotangent or tangent `c`. A copy, since no borrow
+    /// of the tape is held while the backend runs.
     #[inline]
-    pub(crate) fn evaluate(&self, kernel: &Kernel, c: &T) -> Option<T> {
-        // No borrow of the tape is held while the backend runs, so that values are cloned.
-        let value = |source: &Source| match *source {
+    pub(crate) fn value(&self, source: Source, c: &T) -> Option<T> {
+        match source {
             Source::Derivative => Some(c.clone()),
             Source::Argument(arg) => self.home.input_value(self.node, arg).ok(),
             Source::Output => Some(self.home.value(self.node)),
-        };
+        }
+    }
+
+    /// What a kernel of the operation's rule gives for a cotangent or tangent `c`.
+    #[inline]
+    pub(crate) fn evaluate(&self, kernel: &Kernel, c: &T) -> Option<T> {
+        let value = |source: &Source| self.value(*source, c);
         let result = match kernel.arguments() {
             [x] => T::evaluate(kernel, &[&value(x)?]),
             [x, y] => T::evaluate(kernel, &[&value(x)?, &value(y)?]),

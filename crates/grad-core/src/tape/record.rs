@@ -336,7 +336,7 @@ fn compute<T: TensorLike>(op: &dyn Op<T>, facts: Facts, x: &[&T]) -> Result<T, B
             one_shape &= first.shape() == other.shape();
         }
     }
-    if one_shape && facts.keeps_shape == Some(x.len()) {
+    if one_shape && facts.keeps_shape.is_some_and(|n| usize::from(n) == x.len()) {
         return checked_forward(op, x, x[0].shape());
     }
     let shapes: SmallVec<[Shape; 3]> = x.iter().map(|x| Shape::from(x.shape())).collect();
