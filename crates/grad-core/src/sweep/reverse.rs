@@ -4,7 +4,6 @@
 //! wanted arguments, in argument order, and then adds the results up in argument order as
 //! `old + new`.
 
-
 use smallvec::SmallVec;
 
 use crate::ground::{Error, ErrorKind, Mode, TensorLike};
@@ -24,7 +23,7 @@ pub(crate) fn vjp_unlisted<'t, T: TensorLike>(
     }
     match vjps_unlisted(y, ct, &[x.id]) {
         Ok(x_bar) => x_bar[0].unwrap_or_else(|| x.zeros_like()),
-        Err(error) => y.tape.void_error(error),
+        Err(error) => y.tape.void(error),
     }
 }
 

@@ -83,7 +83,7 @@ impl<T: TensorLike> Tape<T> {
         let evaluated = match self.refuse(&*op, x, location).map(|()| op.run(x)) {
             Ok(None) => self.evaluate_slice(&*op, x, location),
             Ok(Some(Ok(value))) => Ok((value, x.iter().any(|x| x.is_tracked()))),
-            Ok(Some(Err(error))) => Err(self.void_error(error)),
+            Ok(Some(Err(error))) => Err(self.void(error)),
             Err(void) => Err(void),
         };
         match evaluated {
@@ -192,6 +192,7 @@ impl<T: TensorLike> Tape<T> {
         match x.iter().find(|x| !std::ptr::eq(self, x.tape) || x.id.is_void()) {
             None => Ok(()),
             Some(x) if std::ptr::eq(self, x.tape) => Err(*x),
+            Some(x) if x.id.is_void() => Err(self.void(x.tape.error(x.id))),
             Some(_) => Err(self.failed(op, ErrorKind::ForeignHandle, location)),
         }
     }
@@ -203,7 +204,7 @@ impl<T: TensorLike> Tape<T> {
         kind: ErrorKind,
         location: &'static Location<'static>,
     ) -> Var<'_, T> {
-        self.void_error(Error::new(op.name(), kind, location))
+        self.void(Error::new(op.name(), kind, location))
     }
 
     /// Puts a node into the arena, if there is room.
@@ -218,7 +219,7 @@ impl<T: TensorLike> Tape<T> {
         if index >= self.limit as usize {
             drop(inner);
             let kind = ErrorKind::TapeFull { limit: self.limit as usize };
-            return self.void_error(Error::new("tape", kind, location));
+            return self.void(Error::new("tape", kind, location));
         }
         push(&mut inner.arena);
         let recorded = Var { tape: self, id: NodeId(index as u32) };
@@ -239,7 +240,7 @@ impl<T: TensorLike> Tape<T> {
             Ok(()) => recorded,
             Err(error) => {
                 self.inner.borrow_mut().arena.pop();
-                self.void_error(error)
+                self.void(error)
             }
         }
     }

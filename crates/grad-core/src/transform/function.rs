@@ -4,7 +4,7 @@
 use std::panic::Location;
 
 use crate::ground::{Error, ErrorKind, Shape, TensorLike, Unsupported};
-use crate::tape::{Op, Primal, Tape, Var};
+use crate::tape::{Op, Primal, Tape, Var, fail_without_tape};
 use crate::transform::face::{handles, leaves};
 use crate::transform::params::{Bare, Params, WithTape};
 
@@ -131,10 +131,8 @@ where
 {
     let handles = leaves(x);
     let Some(first) = handles.first() else {
-        // No handle leads to a tape that could hold the error, so that one has to stay for it.
-        let tape: &'static Tape<T> = Box::leak(Box::default());
         let message = "needs at least one handle as input".to_string();
-        return tape.fail(name, ErrorKind::Parameter { message });
+        return fail_without_tape(name, ErrorKind::Parameter { message });
     };
     let mut values = Vec::with_capacity(handles.len());
     for x in &handles {
@@ -189,7 +187,7 @@ impl<T: TensorLike, R: Rule<T>> Op<T> for AsOp<T, R> {
         let pulled = ct.ok().and_then(|()| R::pull(self, p, ct, wanted));
         match pulled {
             Ok(pulled) => x_bar.iter_mut().zip(pulled).for_each(|(x_bar, pulled)| *x_bar = pulled),
-            Err(error) => x_bar.fill(Some(p.tape.void_error(error))),
+            Err(error) => x_bar.fill(Some(p.tape.void(error))),
         }
     }
 
@@ -200,7 +198,7 @@ impl<T: TensorLike, R: Rule<T>> Op<T> for AsOp<T, R> {
     ) -> Option<Var<'t, T>> {
         match R::push(self, p, tangents) {
             Ok(y_dot) => y_dot,
-            Err(error) => Some(p.tape.void_error(error)),
+            Err(error) => Some(p.tape.void(error)),
         }
     }
 
@@ -211,7 +209,7 @@ impl<T: TensorLike, R: Rule<T>> Op<T> for AsOp<T, R> {
     ) -> Option<Var<'t, T>> {
         match R::push_batch(self, p, tangents) {
             Ok(y_dot) => y_dot,
-            Err(error) => Some(p.tape.void_error(error)),
+            Err(error) => Some(p.tape.void(error)),
         }
     }
 
@@ -311,8 +309,9 @@ impl<T: TensorLike> Function<T> {
 
     /// Refuses a handle that is void or of another tape.
     pub(super) fn check<'s>(&self, tape: &'s Tape<T>, y: Var<'s, T>) -> Result<Var<'s, T>, Error> {
+        y.ok()?;
         match std::ptr::eq(y.tape, tape) {
-            true => y.ok().map(|()| y),
+            true => Ok(y),
             false => Err(self.error(ErrorKind::ForeignHandle)),
         }
     }
