@@ -139,11 +139,11 @@ fn greeks<'t, T: TensorLike>(option: Contract<Var<'t, T>>) -> Result<[Var<'t, T>
     let Contract { spot: s, volatility: sigma, time: t, rate: r, .. } = option;
     let tape = s.tape();
     let price = price(option);
-    let [delta, vega, price_t, rho] = tape.grad(price.sum(), [s, sigma, t, r])?;
-    let [gamma, vanna, delta_t] = tape.grad(delta.sum(), [s, sigma, t])?;
-    let [vomma, vega_t] = tape.grad(vega.sum(), [sigma, t])?;
-    let [speed, zomma, gamma_t] = tape.grad(gamma.sum(), [s, sigma, t])?;
-    let ultima = tape.grad(vomma.sum(), sigma)?;
+    let [delta, vega, price_t, rho] = tape.grad(price.sum(), [s, sigma, t, r]);
+    let [gamma, vanna, delta_t] = tape.grad(delta.sum(), [s, sigma, t]);
+    let [vomma, vega_t] = tape.grad(vega.sum(), [sigma, t]);
+    let [speed, zomma, gamma_t] = tape.grad(gamma.sum(), [s, sigma, t]);
+    let ultima = tape.grad(vomma.sum(), sigma);
     let [theta, charm, veta, color] = [price_t, delta_t, vega_t, gamma_t].map(|y| -y);
     Ok([
         price, delta, vega, theta, rho, gamma, vanna, charm, vomma, veta, speed, zomma, color,

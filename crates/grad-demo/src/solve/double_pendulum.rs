@@ -102,7 +102,7 @@ fn jacobians<'t, T: TensorLike>(y: Var<'t, T>, x: Var<'t, T>) -> Result<Var<'t, 
 /// q̈ by Euler and Lagrange: `[n, 2]`, `[n, 2]` → `[n, 2]`.
 fn acceleration<'t, T: TensorLike>(q: Var<'t, T>, v: Var<'t, T>) -> Result<Var<'t, T>, Error> {
     let [force, momentum] = slopes(q, v)?;
-    let transport = q.tape().jvp(momentum, [(q, v)])?;
+    let transport = q.tape().jvp(momentum, [(q, v)]);
     Ok(jacobians(momentum, v)?.solve(force - transport))
 }
 
