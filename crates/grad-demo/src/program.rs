@@ -16,5 +16,9 @@ pub(crate) fn record<'t, T: TensorLike>(
     let [da, db] = tape.gradients(l0).of([a, b]);
 
     let l1 = (da * da + db * db).sum().named("L1");
-    Ok(tape.gradients(l1).of([a, b]))
+    let derivatives = tape.gradients(l1).of([a, b]);
+    for derivative in derivatives {
+        derivative.value()?; // An error, if there is one, comes out here.
+    }
+    Ok(derivatives)
 }

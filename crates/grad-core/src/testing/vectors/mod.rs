@@ -20,7 +20,7 @@ use serde_json::Value;
 
 pub use traps::{Trap, check_trap};
 
-use crate::{DType, Tape, TensorLike, Var};
+use crate::{DType, Error, Tape, TensorLike, Var};
 
 /// A line of a file of test vectors.
 #[derive(Clone, Debug, Deserialize)]
@@ -188,6 +188,13 @@ pub struct Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: got {}, want {}", self.field, self.got, self.want)
+    }
+}
+
+impl From<Failure> for Error {
+    #[track_caller]
+    fn from(failure: Failure) -> Self {
+        Error::msg(failure)
     }
 }
 
