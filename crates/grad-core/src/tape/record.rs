@@ -18,7 +18,7 @@ impl<T: TensorLike> Tape<T> {
             return self.fail("var", ErrorKind::NotFloat { dtype });
         }
         match value.shape().len() {
-            0..=Shape::MAX_RANK => self.push_leaf(value, Leaf::Var, true),
+            0..=Shape::MAX_RANK => self.record_leaf(value, Leaf::Var, true),
             rank => self.fail("var", ErrorKind::TooManyAxes { rank }),
         }
     }
@@ -27,7 +27,7 @@ impl<T: TensorLike> Tape<T> {
     #[inline]
     pub(crate) fn constant_value(&self, value: T) -> Var<'_, T> {
         match value.shape().len() {
-            0..=Shape::MAX_RANK => self.push_leaf(value, Leaf::Constant, false),
+            0..=Shape::MAX_RANK => self.record_leaf(value, Leaf::Constant, false),
             rank => self.fail("constant", ErrorKind::TooManyAxes { rank }),
         }
     }
@@ -36,7 +36,7 @@ impl<T: TensorLike> Tape<T> {
     #[track_caller]
     pub(crate) fn fresh<'t>(&'t self, x: Var<'t, T>) -> Var<'t, T> {
         match x.value() {
-            Ok(value) => self.push_leaf(value, Leaf::Seed, true),
+            Ok(value) => self.record_leaf(value, Leaf::Seed, true),
             Err(_) => x,
         }
     }
@@ -44,14 +44,14 @@ impl<T: TensorLike> Tape<T> {
     /// The handle to start a recorded sweep from.
     #[track_caller]
     pub(crate) fn seed(&self, value: T) -> Var<'_, T> {
-        self.push_leaf(value, Leaf::Seed, true)
+        self.record_leaf(value, Leaf::Seed, true)
     }
 
     #[track_caller]
     #[inline]
-    pub(super) fn push_leaf(&self, value: T, leaf: Leaf, tracked: bool) -> Var<'_, T> {
+    pub(super) fn record_leaf(&self, value: T, leaf: Leaf, tracked: bool) -> Var<'_, T> {
         let location = self.inherited.get().unwrap_or(Location::caller());
-        self.push(location, |arena| arena.push_leaf(leaf, value, location, tracked))
+        self.record_node(location, |arena| arena.store_leaf(leaf, value, location, tracked))
     }
 
     /// An untracked tensor of zeros like `like` in device and dtype.
@@ -89,9 +89,9 @@ impl<T: TensorLike> Tape<T> {
         match evaluated {
             Ok((value, tracked)) => {
                 let ids: SmallVec<[NodeId; 4]> = x.iter().map(|x| x.id).collect();
-                self.push(location, |arena| match op {
-                    OpRef::Static(op) => arena.push_static(op, &ids, value, location, tracked),
-                    OpRef::Shared(op) => arena.push_shared(op, &ids, value, location, tracked),
+                self.record_node(location, |arena| match op {
+                    OpRef::Static(op) => arena.store_static(op, &ids, value, location, tracked),
+                    OpRef::Shared(op) => arena.store_shared(op, &ids, value, location, tracked),
                 })
             }
             Err(void) => void,
@@ -111,7 +111,9 @@ impl<T: TensorLike> Tape<T> {
         match evaluated {
             Ok((value, tracked)) => {
                 let ids = x.map(|x| x.id);
-                self.push(location, |arena| arena.push_static(op, &ids, value, location, tracked))
+                self.record_node(location, |arena| {
+                    arena.store_static(op, &ids, value, location, tracked)
+                })
             }
             Err(void) => void,
         }
@@ -131,8 +133,8 @@ impl<T: TensorLike> Tape<T> {
         match evaluated {
             Ok((value, tracked)) => {
                 let op = Rc::new(op);
-                self.push(location, |arena| {
-                    arena.push_shared(op, &[x.id], value, location, tracked);
+                self.record_node(location, |arena| {
+                    arena.store_shared(op, &[x.id], value, location, tracked);
                 })
             }
             Err(void) => void,
@@ -209,10 +211,10 @@ impl<T: TensorLike> Tape<T> {
 
     /// Puts a node into the arena, if there is room.
     #[inline]
-    fn push(
+    fn record_node(
         &self,
         location: &'static Location<'static>,
-        push: impl FnOnce(&mut Arena<T>),
+        store: impl FnOnce(&mut Arena<T>),
     ) -> Var<'_, T> {
         let mut inner = self.inner.borrow_mut();
         let index = inner.arena.len();
@@ -221,7 +223,7 @@ impl<T: TensorLike> Tape<T> {
             let kind = ErrorKind::TapeFull { limit: self.limit as usize };
             return self.void(Error::new("tape", kind, location));
         }
-        push(&mut inner.arena);
+        store(&mut inner.arena);
         let recorded = Var { tape: self, id: NodeId(index as u32) };
         if self.watches.get() {
             drop(inner);
