@@ -26,7 +26,7 @@ impl<T: TensorLike> Op<T> for LogSumExp {
     }
 
     fn vjp<'t>(&self, _: usize, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
-        self.0.beside(ct, &p.shape(0)) * p.x(0).with(Softmax(self.0.kept()))
+        self.0.unreduce(ct, &p.shape(0)) * p.x(0).with(Softmax(self.0.kept()))
     }
 
     fn jvp<'t>(&self, _: usize, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
