@@ -534,7 +534,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
 
     /// `self`, a cotangent, un-broadcast to `shape`; itself where it has that shape. What no broadcasting explains is returned as it is.
     #[track_caller]
-    pub(crate) fn fit(self, shape: &Shape) -> Self {
+    pub(crate) fn unbroadcast(self, shape: &Shape) -> Self {
         let Ok(own) = self.shape() else { return self };
         if own == *shape {
             self

@@ -162,7 +162,7 @@ fn fit<'t, T: TensorLike, C: Calculus<'t, T>>(
         return Err(rule_error(op, p, ErrorKind::ForeignHandle));
     }
     x_bar.ok().map_err(in_sweep)?;
-    let fitted = x_bar.fit(&p.shape(arg));
+    let fitted = x_bar.unbroadcast(&p.shape(arg));
     let got = fitted.shape().map_err(in_sweep)?;
     let kind = ErrorKind::RuleShape { expected: p.shape(arg), got };
     calculus

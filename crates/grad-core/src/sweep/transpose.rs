@@ -25,7 +25,7 @@ pub(crate) fn pull_back_the_pullback<'t, T: TensorLike>(
         if !std::ptr::eq(p.tape, x_bar.tape) {
             return Some(p.tape.fail(op.name(), ErrorKind::ForeignHandle));
         }
-        let (x_bar, expected) = (x_bar.fit(&p.shape(arg)), p.shape(arg));
+        let (x_bar, expected) = (x_bar.unbroadcast(&p.shape(arg)), p.shape(arg));
         if let Ok(got) = x_bar.shape()
             && got != expected
         {
