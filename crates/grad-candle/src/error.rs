@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use grad_core::extend::{ErrorKind, Unsupported};
+use grad_core::extend::{Error, ErrorKind, Unsupported};
 use grad_linalg::LinalgError;
 
 /// The result of what this crate does.
@@ -70,6 +70,14 @@ impl From<Unsupported> for CandleError {
     #[cold]
     fn from(unsupported: Unsupported) -> Self {
         CandleError::Unsupported(unsupported)
+    }
+}
+
+impl From<CandleError> for Error {
+    #[track_caller]
+    #[cold]
+    fn from(error: CandleError) -> Self {
+        Error::from_source(error)
     }
 }
 

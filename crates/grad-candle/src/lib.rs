@@ -14,8 +14,8 @@
 //! let tape = Tape::<CandleTensor>::new();
 //! let x = tape.var(Tensor::new(3f64, &Device::Cpu)?);
 //! let y = x * x;
-//! let [first] = tape.grad(y * y, [x])?;
-//! let [second] = tape.grad(first, [x])?;
+//! let [first] = tape.grad(y * y, [x]);
+//! let [second] = tape.grad(first, [x]);
 //! assert_eq!(second.value()?.into_inner().to_scalar::<f64>()?, 108.0); // 12 x²
 //! # Ok(())
 //! # }

@@ -12,8 +12,8 @@
 //! let x = tape.var(0.7);
 //! let y = (x * x).sin();
 //!
-//! let dy = tape.grad(y, x)?; // a handle: 2x cos x²
-//! let ddy = tape.grad(dy, x)?; // 2 cos x² − 4x² sin x²
+//! let dy = tape.grad(y, x); // a handle: 2x cos x²
+//! let ddy = tape.grad(dy, x); // 2 cos x² − 4x² sin x²
 //! let (sin, cos) = 0.49_f64.sin_cos();
 //! assert!((ddy.item()? - (2.0 * cos - 4.0 * 0.49 * sin)).abs() < 1e-15);
 //!
@@ -29,7 +29,7 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | [`Tape`] | variables and constants; reverse mode with a result that is recorded ([`grad`](Tape::grad), [`vjp`](Tape::vjp)) or plain ([`backward`](Tape::backward), [`backward_with`](Tape::backward_with)); forward mode, recorded ([`jvp`](Tape::jvp)) or plain ([`forward_with`](Tape::forward_with)), for many tangents at once too ([`jvp_batch`](Tape::jvp_batch), [`forward_batch`](Tape::forward_batch)) |
+//! | [`Tape`] | variables and constants; derivatives that are recorded: reverse mode ([`grad`](Tape::grad), [`vjp`](Tape::vjp)) and forward mode ([`jvp`](Tape::jvp), and [`jvp_batch`](Tape::jvp_batch) for many tangents at once); the same calls on [`tape.plain()`](Tape::plain) give plain tensors, and [`backward`](Tape::backward) is the plain gradient |
 //! | [`Var`] | about 130 operations, from `+` to [`conv2d`](Var::conv2d), with PyTorch's names and NumPy's broadcasting |
 //! | [`transform`] | gradients, Jacobians, Hessians and their products in one call, on plain tensors or nested on a tape |
 //! | [`Error`] | what went wrong, in which operation, at which line. An operation that fails gives a handle that carries the error, and the first method that returns a `Result` returns it; nothing panics |
@@ -71,6 +71,7 @@ pub use ground::{
 };
 pub use inspect::{Gradcheck, GradcheckError, gradcheck};
 pub use ops::{Conv, PerAxis, Pool};
+pub use sweep::calls::Plain;
 pub use sweep::{Gradients, Wrt};
 pub use tape::{NodeId, Op, Operand, Primal, Tape, Var};
 

@@ -70,13 +70,7 @@ fn large_and_small_numbers_pass() -> Result<(), GradcheckError> {
 #[test]
 fn a_function_of_derivatives_passes() -> Result<(), GradcheckError> {
     let x = [vector(&[1.3, -1.1]), Reference::from(0.4)];
-    Gradcheck::new().orders(3).check(
-        |[x, y]| match x.tape().grad((x * y).sin().sum(), x) {
-            Ok(force) => force.square(),
-            Err(error) => x.tape().fail("force", error.kind().clone()),
-        },
-        x,
-    )
+    Gradcheck::new().orders(3).check(|[x, y]| x.tape().grad((x * y).sin().sum(), x).square(), x)
 }
 
 #[test]

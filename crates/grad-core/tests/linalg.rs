@@ -44,7 +44,7 @@ fn along(
     let mut y = f(x);
     let mut found = Vec::new();
     for _ in 0..orders {
-        y = (tape.grad(y, x)? * u).sum();
+        y = (tape.grad(y, x) * u).sum();
         found.push(y.item()?);
     }
     Ok(found)
@@ -92,7 +92,7 @@ fn solve_of_a_diagonal_matrix_divides() -> Tested {
     let b = tape.var(tensor(&[2], &[6.0, 8.0]));
     let x = a.solve(b);
     assert_eq!(x.to_host()?, [3.0, 2.0]);
-    let [da, db] = tape.grad(x.sum(), [a, b])?;
+    let [da, db] = tape.grad(x.sum(), [a, b]);
     assert_eq!(db.to_host()?, [0.5, 0.25]); // A⁻ᵀ 1
     assert_eq!(da.to_host()?, [-1.5, -1.0, -0.75, -0.5]); // −b̄ xᵀ
     Ok(())
@@ -145,7 +145,7 @@ fn triangular_solve_does_not_read_the_other_triangle() -> Tested {
     let b = tape.var(tensor(&[2], &[2.0, 9.0]));
     let x = a.triangular_solve(b, false);
     assert_eq!(x.to_host()?, [1.0, 2.0]);
-    let [da, db] = tape.grad(x.sum(), [a, b])?;
+    let [da, db] = tape.grad(x.sum(), [a, b]);
     // A⁻ᵀ 1 = (3/8, 1/4), and its product with x but for the upper triangle
     assert_eq!(db.to_host()?, [0.375, 0.25]);
     assert_eq!(da.to_host()?, [-0.375, 0.0, -0.25, -0.5]);
@@ -208,12 +208,12 @@ fn matrices_without_elements_are_legal() -> Tested {
     assert_eq!(none.logabsdet().to_host()?, [0.0, 0.0]);
     assert_eq!(none.solve(tape.var(tensor(&[2, 0, 3], &[]))).shape()?, [2, 0, 3].into());
     for y in [none.inv(), none.cholesky(), none.eigvalsh(), none.det(), none.logabsdet()] {
-        let dx = tape.grad(y.sum(), none)?;
+        let dx = tape.grad(y.sum(), none);
         assert_eq!(dx.shape()?, [2, 0, 0].into());
     }
     let no_matrices = tape.var(tensor(&[0, 5, 5], &[]));
     assert_eq!(no_matrices.det().shape()?, [0].into());
-    assert_eq!(tape.grad(no_matrices.det().sum(), no_matrices)?.shape()?, [0, 5, 5].into());
+    assert_eq!(tape.grad(no_matrices.det().sum(), no_matrices).shape()?, [0, 5, 5].into());
     Ok(())
 }
 
@@ -247,10 +247,10 @@ fn the_gradient_of_det_is_the_cofactor_matrix_at_a_singular_matrix() -> Tested {
     let a = tape.var(tensor(&[2, 2], &SINGULAR));
     let det = a.det();
     assert_eq!(det.item()?, 0.0);
-    let gradient = tape.grad(det, a)?;
+    let gradient = tape.grad(det, a);
     assert_eq!(gradient.to_host()?, [4.0, -2.0, -2.0, 1.0]);
     // det' in direction (a b; c d) is 4a − 2b − 2c + d, and det'' of two directions bilinear.
-    let second = tape.grad(gradient.narrow(0, 0, 1).sum(), a)?;
+    let second = tape.grad(gradient.narrow(0, 0, 1).sum(), a);
     assert_eq!(second.to_host()?, [0.0, 0.0, -1.0, 1.0]);
     Ok(())
 }
@@ -282,8 +282,8 @@ fn det_of_low_rank_is_found_in_a_batch() -> Tested {
     let det = a.det();
     let alone = tape.var(random(&[5, 5], 1));
     assert_close(&det.to_host()?, &[alone.det().item()?, 0.0, 0.0]);
-    let gradient = tape.grad(det.sum(), a)?.to_host()?;
-    assert_close(&gradient[..25], &tape.grad(alone.det(), alone)?.to_host()?);
+    let gradient = tape.grad(det.sum(), a).to_host()?;
+    assert_close(&gradient[..25], &tape.grad(alone.det(), alone).to_host()?);
     assert_eq!(gradient[25..], [0.0; 50]);
     Ok(())
 }
@@ -314,7 +314,7 @@ fn logabsdet_has_the_transposed_inverse_as_gradient() -> Tested {
     assert_eq!(sign.item()?, -1.0);
     assert!(!sign.is_tracked());
     assert_close(&[ln.item()?], &[8f64.ln()]);
-    assert_close(&tape.grad(ln, a)?.to_host()?, &[-0.125, 0.5, 0.25, 0.0]);
+    assert_close(&tape.grad(ln, a).to_host()?, &[-0.125, 0.5, 0.25, 0.0]);
     Ok(())
 }
 
@@ -324,7 +324,7 @@ fn logabsdet_of_a_singular_matrix_is_minus_infinity_without_a_derivative() -> Te
     let a = tape.var(tensor(&[2, 2], &SINGULAR));
     let (sign, ln) = a.slogdet();
     assert_eq!((sign.item()?, ln.item()?), (0.0, f64::NEG_INFINITY));
-    let error = tape.grad(ln, a).unwrap_err().to_string();
+    let error = tape.grad(ln, a).value().unwrap_err().to_string();
     assert!(
         error.contains("matrix is singular") && error.ends_with("pulling back slogdet"),
         "{error}"
@@ -351,7 +351,7 @@ fn cholesky_acts_on_the_symmetric_part() -> Tested {
     let l = a.cholesky();
     assert_eq!(l.to_host()?, [2.0, 0.0, 1.0, 2.0]);
     // l₂₁ = (a₁₂ + a₂₁) / (2 √a₁₁)
-    let da = tape.grad(l.narrow(0, 1, 1).narrow(1, 0, 1).sum(), a)?;
+    let da = tape.grad(l.narrow(0, 1, 1).narrow(1, 0, 1).sum(), a);
     assert_close(&da.to_host()?, &[-0.125, 0.25, 0.25, 0.0]);
     Ok(())
 }
@@ -373,10 +373,10 @@ fn eigenvalues_of_a_symmetric_two_by_two_follow_the_quadratic_formula() -> Teste
     let h = 0.5f64.sqrt();
     assert_close(&v.to_host()?, &[h, h, -h, h]);
     // dw = vᵀ dA v
-    let dw = tape.grad(w.narrow(0, 0, 1).sum(), a)?;
+    let dw = tape.grad(w.narrow(0, 0, 1).sum(), a);
     assert_close(&dw.to_host()?, &[0.5, -0.5, -0.5, 0.5]);
     // w₁ of [2 + t, 1; 1, 2] is (4 + t − √(t² + 4)) / 2, with second derivative −1/4.
-    let second = tape.grad(dw.narrow(0, 0, 1).narrow(1, 0, 1).sum(), a)?;
+    let second = tape.grad(dw.narrow(0, 0, 1).narrow(1, 0, 1).sum(), a);
     assert_close(&second.to_host()?[..1], &[-0.25]);
     Ok(())
 }
@@ -388,12 +388,12 @@ fn repeated_eigenvalues_have_derivatives_that_do_not_use_the_eigenvectors() -> T
     let w = a.eigvalsh();
     // Σ w is the trace, and Σ ln w the logarithm of the determinant.
     for y in [w.sum(), w.ln().sum()] {
-        assert_close(&tape.grad(y, a)?.to_host()?, eye(3).data());
+        assert_close(&tape.grad(y, a).to_host()?, eye(3).data());
         assert_close(tape.backward(y, a)?.data(), eye(3).data());
     }
     let t = tape.constant(random(&[3, 3], 4));
     let trace = t.trace().item()?;
-    assert_close(&[tape.jvp(w.sum(), [(a, t)])?.item()?], &[trace]);
+    assert_close(&[tape.jvp(w.sum(), [(a, t)]).item()?], &[trace]);
     Ok(())
 }
 
@@ -403,12 +403,12 @@ fn derivatives_that_do_not_exist_at_repeated_eigenvalues_are_not_finite() -> Tes
     let a = tape.var(eye(2));
     let (w, v) = a.eigh();
     let ct = tape.constant(tensor(&[2, 2], &[1.0, 2.0, 3.0, 4.0]));
-    let da = tape.vjp(v, ct, a)?.to_host()?;
+    let da = tape.vjp(v, ct, a).to_host()?;
     assert!(da.iter().all(|x| !x.is_finite()), "{da:?}");
     // Those of w₁² + w₂² = Σ aᵢⱼ² do exist, but cannot be told from others: no silent zero.
-    let da = tape.grad((w * w).sum(), a)?;
+    let da = tape.grad((w * w).sum(), a);
     let u = tape.constant(tensor(&[2, 2], &[0.0, 1.0, 1.0, 0.0]));
-    let second = tape.grad((da * u).sum(), a)?.to_host()?;
+    let second = tape.grad((da * u).sum(), a).to_host()?;
     assert!(second.iter().any(|x| !x.is_finite()), "{second:?}");
     Ok(())
 }
@@ -500,7 +500,7 @@ fn einsum_is_differentiated_by_exchanging_operands() -> Tested {
     let (q, k) = (tape.var(random(&[1, 2, 3, 4], 1)), tape.var(random(&[1, 2, 5, 4], 2)));
     let y = tape.einsum("bhqd,bhkd->bhqk", &[q, k]);
     let ct = tape.constant(random(&[1, 2, 3, 5], 3));
-    let [dq, dk] = tape.vjp(y, ct, [q, k])?;
+    let [dq, dk] = tape.vjp(y, ct, [q, k]);
     assert_close(&dq.to_host()?, &tape.einsum("bhqk,bhkd->bhqd", &[ct, k]).to_host()?);
     assert_close(&dk.to_host()?, &tape.einsum("bhqk,bhqd->bhkd", &[ct, q]).to_host()?);
     Ok(())

@@ -46,12 +46,12 @@ fn orders(x: Reference, f: impl for<'t> Fn(Handle<'t>) -> Handle<'t>) -> Result<
     let tape = Tape::<Reference>::new();
     let x = tape.var(x);
     let y = f(x);
-    let gradient = tape.grad(y.sum(), x)?;
-    let second = tape.grad(gradient.sum(), x)?;
+    let gradient = tape.grad(y.sum(), x);
+    let second = tape.grad(gradient.sum(), x);
     let gradient = gradient.to_host()?;
     assert_close(tape.backward(y.sum(), x)?.data(), &gradient);
     if !y.sum().item()?.is_nan() {
-        let tangent = tape.jvp(y.sum(), [(x, x.ones_like())])?;
+        let tangent = tape.jvp(y.sum(), [(x, x.ones_like())]);
         assert_close(&tangent.to_host()?, &[gradient.iter().sum()]);
     }
     Ok(Orders { value: y.to_host()?, gradient, second: second.to_host()? })
@@ -136,10 +136,10 @@ fn norm_of_the_zero_vector_has_gradient_zero() -> Tested {
         let tape = Tape::<Reference>::new();
         let x = tape.var(list(&[0.0, 0.0]));
         let y = x.norm(p);
-        let dx = tape.grad(y, x)?;
+        let dx = tape.grad(y, x);
         assert_close(&dx.to_host()?, &[0.0, 0.0]);
         assert_close(tape.backward(y, x)?.data(), &[0.0, 0.0]);
-        assert_close(&tape.jvp(y, [(x, x.ones_like())])?.to_host()?, &[0.0]);
+        assert_close(&tape.jvp(y, [(x, x.ones_like())]).to_host()?, &[0.0]);
     }
     Ok(())
 }
@@ -191,11 +191,11 @@ fn norm_over_no_axes_is_linear_beside_zero() -> Tested {
     let tape = Tape::<Reference>::new();
     let x = tape.var(list(&[-0.3, 0.7]));
     for p in [0.5, 2.0, 3.0] {
-        let first = tape.grad(x.norm_axes(p, []).sum(), x)?;
+        let first = tape.grad(x.norm_axes(p, []).sum(), x);
         assert_close(&first.to_host()?, &[-1.0, 1.0]);
-        let second = tape.grad(first.sum(), x)?;
+        let second = tape.grad(first.sum(), x);
         assert_eq!(second.to_host()?, [0.0, 0.0]);
-        assert_eq!(tape.grad(second.sum(), x)?.to_host()?, [0.0, 0.0]);
+        assert_eq!(tape.grad(second.sum(), x).to_host()?, [0.0, 0.0]);
     }
     Ok(())
 }
@@ -225,10 +225,10 @@ fn masked_norm_of_the_zero_vector_has_zero_derivatives_of_both_orders() -> Teste
     let x = tape.var(x);
     let norm = x.norm_axes(2.0, 1);
     let y = norm.gt(0.0).where_(norm, 0.0).sum();
-    let dx = tape.grad(y, x)?;
+    let dx = tape.grad(y, x);
     assert_close(&dx.to_host()?, &gradient);
     assert_close(tape.backward(dx.sum(), x)?.data(), &second);
-    assert_close(&tape.jvp(dx, [(x, x.ones_like())])?.to_host()?, &second);
+    assert_close(&tape.jvp(dx, [(x, x.ones_like())]).to_host()?, &second);
     Ok(())
 }
 
@@ -277,7 +277,7 @@ fn prod_with_three_zeros_has_its_true_third_derivative() -> Tested {
     let x = tape.var(list(&[0.0, 0.0, 0.0, 5.0]));
     let mut d = x.prod();
     for _ in 0..3 {
-        d = tape.grad(d, x)?.sum();
+        d = tape.grad(d, x).sum();
     }
     // Each of the 3! orders of ∂₀∂₁∂₂ gives 5; others vanish.
     assert_close(&[d.item()?], &[30.0]);
@@ -339,10 +339,10 @@ fn cumsum_is_pulled_back_from_the_end() -> Tested {
     let y = x.cumsum(0);
     assert_close(&y.to_host()?, &[1.0, 3.0, 7.0]);
     let ct = tape.var(list(&[1.0, 10.0, 100.0]));
-    let dx = tape.vjp(y, ct, x)?;
+    let dx = tape.vjp(y, ct, x);
     assert_close(&dx.to_host()?, &[111.0, 110.0, 100.0]);
     // The transpose of the transpose is the map itself.
-    let back = tape.vjp(dx, x, ct)?;
+    let back = tape.vjp(dx, x, ct);
     assert_close(&back.to_host()?, &[1.0, 3.0, 7.0]);
     Ok(())
 }
@@ -405,8 +405,8 @@ fn logsumexp_over_several_axes_is_that_of_the_flattened_axes() -> Tested {
     assert_eq!(*y.shape()?, [1, 3, 1]);
     assert_close(&y.to_host()?, &z.to_host()?);
     let weights = tape.constant(list(&[1.0, 2.0, 3.0]));
-    let dy = tape.grad((y.reshape([3]) * weights).sum(), x)?;
-    let dz = tape.grad((z * weights).sum(), x)?;
+    let dy = tape.grad((y.reshape([3]) * weights).sum(), x);
+    let dz = tape.grad((z * weights).sum(), x);
     assert_close(&dy.to_host()?, &dz.to_host()?);
     let (ddy, ddz) = (tape.backward((dy * x).sum(), x)?, tape.backward((dz * x).sum(), x)?);
     assert_close(ddy.data(), ddz.data());
@@ -443,7 +443,7 @@ fn std_of_a_constant_is_zero_with_gradient_zero() -> Tested {
     let y = x.std(1);
     assert_close(&y.to_host()?, &[0.0]);
     assert_close(tape.backward(y, x)?.data(), &[0.0; 3]);
-    assert_close(&tape.grad(y, x)?.to_host()?, &[0.0; 3]);
+    assert_close(&tape.grad(y, x).to_host()?, &[0.0; 3]);
     Ok(())
 }
 
@@ -490,7 +490,7 @@ fn sort_sends_each_cotangent_to_where_the_element_was() -> Tested {
     let tape = Tape::<Reference>::new();
     let x = tape.var(list(&[2.0, 1.0, 2.0]));
     let ct = tape.constant(list(&[1.0, 10.0, 100.0]));
-    assert_close(&tape.vjp(x.sort(0), ct, x)?.to_host()?, &[10.0, 1.0, 100.0]);
+    assert_close(&tape.vjp(x.sort(0), ct, x).to_host()?, &[10.0, 1.0, 100.0]);
     Ok(())
 }
 
@@ -626,11 +626,11 @@ fn cosine_similarity_with_a_zero_vector_is_zero_with_finite_derivatives() -> Tes
     let (x, y) = (tape.var(list(&[0.0, 0.0])), tape.var(list(&[1.0, 2.0])));
     let c = x.cosine_similarity(y, 0, 1e-8);
     assert_close(&c.to_host()?, &[0.0]);
-    let [dx, dy] = tape.grad(c, [x, y])?;
+    let [dx, dy] = tape.grad(c, [x, y]);
     // y / (‖y‖ eps)
     assert_close(&dx.to_host()?, &[1e8 / 5.0_f64.sqrt(), 2e8 / 5.0_f64.sqrt()]);
     assert_close(&dy.to_host()?, &[0.0, 0.0]);
-    let [dxx, _] = tape.grad(dx.sum() + dy.sum(), [x, y])?;
+    let [dxx, _] = tape.grad(dx.sum() + dy.sum(), [x, y]);
     assert!(dxx.to_host()?.iter().all(|x| x.is_finite()), "{dxx}");
     Ok(())
 }

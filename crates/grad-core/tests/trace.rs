@@ -15,9 +15,9 @@ fn original(tape: &Tape<Reference>) -> Tested {
     let a = tape.named_var(vec![0.4605, 0.4061, 0.9422, 0.3946], "a");
     let b = tape.named_var(vec![0.0850, 0.3296, 0.9888, 0.6494], "b");
     let l0 = ((a + b) * b).sum().named("L0");
-    let [da, db] = tape.gradients(l0)?.of([a, b]);
+    let [da, db] = tape.gradients(l0).of([a, b]);
     let l1 = (da * da + db * db).sum().named("L1");
-    tape.gradients(l1)?;
+    tape.gradients(l1);
     Ok(())
 }
 
@@ -190,7 +190,7 @@ fn a_pruned_sweep_shows_what_it_found() -> Tested {
     let tape = Tape::<f64>::new();
     let (x, w) = (tape.named_var(2.0, "x"), tape.named_var(3.0, "w"));
     let y = (w * x.sin()).named("y");
-    tape.grad(y, [x])?;
+    tape.grad(y, [x]);
     expect![[r#"
         x = 2.0000
         w = 3.0000
@@ -215,7 +215,7 @@ fn a_forward_sweep_shows_tangents() -> Tested {
     let x = tape.named_var(2.0, "x");
     let t = tape.constant(1.0).named("t");
     let y = (x * x).exp().named("y");
-    tape.jvp(y, [(x, t)])?;
+    tape.jvp(y, [(x, t)]);
     expect![[r#"
         x = 2.0000
         t = 1.0000
@@ -246,12 +246,8 @@ impl Elementwise for SquareBySweep {
     }
 
     fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        let tape = p.tape();
         let x = p.x(0);
-        match tape.vjp(x * x, c, x) {
-            Ok(x_bar) => x_bar,
-            Err(error) => tape.fail("square_by_sweep", error.kind().clone()),
-        }
+        p.tape().vjp(x * x, c, x)
     }
 }
 
@@ -260,7 +256,7 @@ fn the_brackets_of_a_sweep_in_a_sweep_nest() -> Tested {
     let tape = Tape::<f64>::new();
     let x = tape.named_var(3.0, "x");
     let y = tape.apply(ByPartial::new(SquareBySweep), &[x]).named("y");
-    let dx = tape.grad(y, x)?;
+    let dx = tape.grad(y, x);
     assert_eq!(dx.item()?, 6.0);
     expect![[r#"
         x = 3.0000
@@ -289,7 +285,7 @@ fn void_handles_and_failed_sweeps_leave_no_trace() {
     let tape = Tape::<f64>::new();
     let x = tape.named_var(1.0, "x");
     let void = x.expand([3]) * x;
-    assert!(tape.grad(void, x).is_err() && tape.backward(void, x).is_err());
+    assert!(tape.grad(void, x).is_void() && tape.backward(void, x).is_err());
     assert_eq!(tape.trace().to_string(), "x = 1.0000\n");
 }
 
@@ -334,7 +330,7 @@ fn tensors_are_written_on_one_line_and_long_ones_abbreviated() {
 fn drawings_show_nodes_sweeps_and_edges() -> Tested {
     let tape = Tape::<f64>::new();
     let x = tape.named_var(3.0, "say \"x\" <b> \\ #1");
-    tape.grad(x.exp(), x)?;
+    tape.grad(x.exp(), x);
     let trace = tape.trace();
     expect![[r#"
         digraph trace {

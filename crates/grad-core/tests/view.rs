@@ -43,8 +43,8 @@ fn inputs_are_older_than_what_is_computed_from_them() -> Result<(), Error> {
     let tape = Tape::<f64>::new();
     let x = tape.var(0.3);
     let y = (x.sin() / x).maximum(x.exp() - 1.0).tanh();
-    let dy = tape.grad(y, x)?;
-    tape.grad(dy, x)?;
+    let dy = tape.grad(y, x);
+    tape.grad(dy, x);
     for node in tape.nodes() {
         assert!(node.inputs.iter().all(|input| *input < node.id), "{node:?}");
     }
@@ -57,9 +57,9 @@ fn sweeps_show_their_derivatives() -> Result<(), Error> {
     let (a, b) = (tape.var(2.0), tape.var(3.0));
     let u = a * b;
     let y = u.sin();
-    let [da] = tape.grad(y, [a])?;
+    let [da] = tape.grad(y, [a]);
     let one = tape.constant(1.0);
-    let t = tape.jvp(u, [(b, one)])?;
+    let t = tape.jvp(u, [(b, one)]);
     tape.backward(y, [a])?;
     let sweeps = tape.sweeps();
     assert_eq!(sweeps.len(), 2);

@@ -13,8 +13,12 @@ pub(crate) fn record<'t, T: TensorLike>(
     let b = tape.named_var(model.from_host(&[4], &[0.0850, 0.3296, 0.9888, 0.6494])?, "b");
 
     let l0 = ((a + b) * b).sum().named("L0");
-    let [da, db] = tape.gradients(l0)?.of([a, b]);
+    let [da, db] = tape.gradients(l0).of([a, b]);
 
     let l1 = (da * da + db * db).sum().named("L1");
-    Ok(tape.gradients(l1)?.of([a, b]))
+    let derivatives = tape.gradients(l1).of([a, b]);
+    for derivative in derivatives {
+        derivative.value()?; // An error, if there is one, comes out here.
+    }
+    Ok(derivatives)
 }

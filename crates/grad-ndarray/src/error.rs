@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use grad_core::extend::{Shape, Slice, Unsupported, Window};
+use grad_core::extend::{Error, Shape, Slice, Unsupported, Window};
 use grad_linalg::LinalgError;
 
 /// Why an operation on [`NdTensor`](crate::NdTensor)s could not be carried out.
@@ -143,5 +143,12 @@ impl std::error::Error for NdError {}
 impl From<Unsupported> for NdError {
     fn from(unsupported: Unsupported) -> Self {
         NdError::Unsupported(unsupported)
+    }
+}
+
+impl From<NdError> for Error {
+    #[track_caller]
+    fn from(error: NdError) -> Self {
+        Error::from_source(error)
     }
 }

@@ -24,6 +24,35 @@ struct Inner {
 }
 
 impl Error {
+    /// An error of the caller's own, at the caller's line, for functions that return a `Result`.
+    /// [`Tape::void`](crate::Tape::void) makes a handle of it where one has to be returned.
+    ///
+    /// ```
+    /// let error = grad_core::Error::msg("needs at least one layer");
+    /// assert!(error.to_string().starts_with("needs at least one layer, at "));
+    /// assert_eq!(error.op(), "");
+    /// ```
+    #[track_caller]
+    #[cold]
+    pub fn msg(message: impl fmt::Display) -> Self {
+        let message = message.to_string();
+        Error::new("", ErrorKind::Message { message }, Location::caller())
+    }
+
+    /// The error of another library as its [`source`](std::error::Error::source), at the caller's
+    /// line. `?` does the same with the errors of tensors, backends and
+    /// [`gradcheck`](crate::gradcheck()).
+    ///
+    /// ```
+    /// let error = "x".parse::<f64>().map_err(|error| grad_core::Error::from_source(error));
+    /// assert!(error.unwrap_err().to_string().starts_with("invalid float literal, at "));
+    /// ```
+    #[track_caller]
+    #[cold]
+    pub fn from_source(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Error::new("", backend(source), Location::caller())
+    }
+
     #[cold]
     pub(crate) fn new(
         op: &'static str,
@@ -46,7 +75,14 @@ impl Error {
         &self.0.kind
     }
 
-    /// The name of the operation that failed.
+    /// True if it says the same of the same line.
+    pub(crate) fn is_same(&self, other: &Error) -> bool {
+        (self.op(), self.location()) == (other.op(), other.location())
+            && self.to_string() == other.to_string()
+    }
+
+    /// The name of the operation that failed; empty where there is none, as for
+    /// [`msg`](Error::msg).
     pub fn op(&self) -> &'static str {
         self.0.op
     }
@@ -60,7 +96,11 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { kind, op, location, sweep } = &*self.0;
-        write!(f, "{op}: {kind}, at {location}")?;
+        match (*op, kind) {
+            ("", ErrorKind::Backend(source)) => write!(f, "{source}, at {location}")?,
+            ("", kind) => write!(f, "{kind}, at {location}")?,
+            (op, kind) => write!(f, "{op}: {kind}, at {location}")?,
+        }
         match sweep {
             Some((Mode::Reverse, pulled)) => write!(f, ", while pulling back {pulled}"),
             Some((Mode::Forward, pushed)) => write!(f, ", while pushing forward {pushed}"),
@@ -220,6 +260,11 @@ pub enum ErrorKind {
         /// A sentence without capital and full stop.
         message: String,
     },
+    /// An error of the user's own, made by [`Error::msg`].
+    Message {
+        /// What the user says.
+        message: String,
+    },
     /// A derivative with respect to a handle that is never differentiated.
     Untracked {
         /// The operation that made the handle.
@@ -236,7 +281,7 @@ pub enum ErrorKind {
         /// The limit.
         limit: usize,
     },
-    /// The backend failed; the cause is the error's `source()`.
+    /// The backend or another library failed; the cause is the error's `source()`.
     Backend(Arc<dyn std::error::Error + Send + Sync + 'static>),
 }
 
@@ -273,7 +318,7 @@ impl fmt::Display for ErrorKind {
             }
             NotFloat { dtype } => write!(f, "a variable needs a floating-point dtype, got {dtype}"),
             NotScalar { shape } => {
-                write!(f, "needs a one-element output, got {shape}; use vjp or backward_with")
+                write!(f, "needs a one-element output, got {shape}; use vjp")
             }
             NotOneElement { shape } => write!(f, "needs one element, got {shape}"),
             CotangentShape { expected, got } => {
@@ -292,7 +337,7 @@ impl fmt::Display for ErrorKind {
                     "the rule asked for argument {index}, but the number of arguments is {n_inputs}"
                 )
             }
-            Parameter { message } => f.write_str(message),
+            Parameter { message } | Message { message } => f.write_str(message),
             Untracked { op, location } => {
                 write!(f, "no derivative with respect to an untracked handle ({op} at {location})")
             }
@@ -329,6 +374,13 @@ impl fmt::Display for Unsupported {
 }
 
 impl std::error::Error for Unsupported {}
+
+impl From<Unsupported> for Error {
+    #[track_caller]
+    fn from(unsupported: Unsupported) -> Self {
+        Error::from_source(unsupported)
+    }
+}
 
 /// In which direction a sweep goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

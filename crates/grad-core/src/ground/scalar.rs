@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::ground::{DType, Kernel, Storage, TensorLike, Unsupported};
+use crate::ground::{DType, Error, Kernel, Storage, TensorLike, Unsupported};
 
 /// What `f64` answers when asked for something that is not a scalar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,13 @@ impl std::error::Error for ScalarError {}
 impl From<Unsupported> for ScalarError {
     fn from(unsupported: Unsupported) -> Self {
         ScalarError::Unsupported(unsupported)
+    }
+}
+
+impl From<ScalarError> for Error {
+    #[track_caller]
+    fn from(error: ScalarError) -> Self {
+        Error::from_source(error)
     }
 }
 

@@ -146,14 +146,14 @@ impl<T: TensorLike> Tape<T> {
         // What is infinite is not zero.
         let _unwatched = self.unwatched();
         let ct = cotangent_without_pattern(&self.value(y.id)).map_err(failed)?;
-        if !is_zero(&self.backward_with(y, ct.clone(), x)?).map_err(failed)? {
+        if !is_zero(&self.plain().vjp(y, ct.clone(), x)?).map_err(failed)? {
             return Ok(None);
         }
         let is_step = |id: NodeId| paths.has(id, BY_DERIVATIVES | TO_Y);
         let steps = paths.ids().filter(|&id| is_step(id));
         let steps: Vec<_> = steps.map(|id| Var { tape: self, id }).collect();
         let mut is_reached = vec![false; paths.flags.len()];
-        for (step, ct) in steps.iter().zip(self.backward_with(y, ct, &steps)?) {
+        for (step, ct) in steps.iter().zip(self.plain().vjp(y, ct, &steps)?) {
             is_reached[paths.place(step.id)] = !is_zero(&ct).map_err(failed)?;
         }
         let misses = |&x: &NodeId| is_step(x) && !is_reached[paths.place(x)];

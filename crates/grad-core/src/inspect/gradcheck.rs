@@ -334,15 +334,15 @@ impl<'a, T: TensorLike> Problem<'a, T> {
     }
 
     /// D_{u_k} ⋯ D_{u_1} φ in reverse mode.
-    fn along<'t>(&self, x: &[Var<'t, T>], u: &[Direction<T>]) -> Result<Var<'t, T>, Error> {
+    fn along<'t>(&self, x: &[Var<'t, T>], u: &[Direction<T>]) -> Var<'t, T> {
         let mut y = self.phi(x);
         for u in u {
-            let gradients = y.tape().grads(y, x)?;
+            let gradients = y.tape().grad(y, x);
             let terms =
                 gradients.iter().zip(u).map(|(&g, u)| (g * g.tape().constant(u.clone())).sum());
             y = terms.reduce(|sum, term| sum + term).unwrap_or(y);
         }
-        Ok(y)
+        y
     }
 
     /// The same, of the last derivative the part of each argument, and the sum of the magnitudes
@@ -351,7 +351,7 @@ impl<'a, T: TensorLike> Problem<'a, T> {
         let Some((last, before)) = u.split_last() else { return Ok(vec![(0.0, self.size)]) };
         let tape = Tape::new();
         let x = vars(&tape, self.x);
-        let gradients = tape.grads(self.along(&x, before)?, &x)?;
+        let gradients = tape.grad(self.along(&x, before), &x);
         let part = |(&g, u): (&Var<'_, T>, &T)| {
             let terms = (g * tape.constant(u.clone())).to_host()?;
             Ok((terms.iter().sum(), terms.into_iter().map(f64::abs).sum()))
@@ -367,10 +367,10 @@ impl<'a, T: TensorLike> Problem<'a, T> {
         let mut y = self.phi(&x);
         for u in before {
             let u = u.iter().map(|u| tape.constant(u.clone()));
-            y = tape.jvp(y, x.iter().copied().zip(u).collect::<Vec<_>>())?;
+            y = tape.jvp(y, x.iter().copied().zip(u));
         }
         let t = tape.constant(last[argument].clone());
-        tape.jvp(y, [(x[argument], t)])?.item()
+        tape.jvp(y, [(x[argument], t)]).item()
     }
 
     /// The derivative along all of `u` but the last, where the last has moved one argument by
@@ -381,7 +381,7 @@ impl<'a, T: TensorLike> Problem<'a, T> {
         let mut x = self.x.to_vec();
         let step = tape.constant(last[argument].clone()).scale(steps);
         x[argument] = (tape.constant(x[argument].clone()) + step).value()?;
-        self.along(&vars(&tape, &x), before)?.item()
+        self.along(&vars(&tape, &x), before).item()
     }
 
     /// A check for each argument that has elements.
@@ -396,7 +396,7 @@ impl<'a, T: TensorLike> Problem<'a, T> {
         let below = self.reverse(before)?.iter().map(|(_, size)| size).sum::<f64>().max(self.size);
         let looser = 8_f64.powi(before.len() as i32);
         let tolerance = tolerance.unwrap_or(looser * self.epsilon.sqrt());
-        let center = self.along(&vars(&Tape::new(), self.x), before)?.item()?;
+        let center = self.along(&vars(&Tape::new(), self.x), before).item()?;
         let mut checks = Vec::new();
         for (argument, (part, size)) in parts.into_iter().enumerate() {
             if self.x[argument].shape().contains(&0) {
@@ -757,6 +757,13 @@ impl std::error::Error for GradcheckError {
             Finding::FunctionFailed { error } | Finding::SweepFailed { error, .. } => Some(error),
             _ => None,
         }
+    }
+}
+
+impl From<GradcheckError> for Error {
+    #[track_caller]
+    fn from(error: GradcheckError) -> Self {
+        Error::from_source(error)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::tape::{Node, NodeKind, Sweep, Tape};
 /// let tape = grad_core::Tape::<f64>::new();
 /// let x = tape.named_var(3.0, "x");
 /// let y = (x * x).named("y");
-/// tape.gradients(y)?;
+/// tape.gradients(y);
 /// assert_eq!(tape.trace().to_string(), "\
 /// x = 3.0000
 /// y = x * x

@@ -132,7 +132,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
         eps: f64,
     ) -> Self {
         match self.over(axes, true) {
-            Ok(over) => self.standardized(&over, eps) * weight.beside(self) + bias.beside(self),
+            Ok(over) => self.standardized(&over, eps) * weight.into_var(self) + bias.into_var(self),
             Err(kind) => self.void("layer_norm", kind),
         }
     }
@@ -155,7 +155,9 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     pub fn rms_norm(self, axes: impl Into<Axes>, weight: impl Operand<'t, T>, eps: f64) -> Self {
         match self.over(axes, true) {
-            Ok(over) => self / (self.square().mean_over(&over) + eps).sqrt() * weight.beside(self),
+            Ok(over) => {
+                self / (self.square().mean_over(&over) + eps).sqrt() * weight.into_var(self)
+            }
             Err(kind) => self.void("rms_norm", kind),
         }
     }
@@ -289,7 +291,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn mse_loss(self, target: impl Operand<'t, T>) -> Self {
-        (self - target.beside(self)).square().mean()
+        (self - target.into_var(self)).square().mean()
     }
 
     /// The mean of a loss that is quadratic near 0 and linear from `delta` on:
@@ -319,7 +321,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
             let message = format!("the delta of a Huber loss must be above 0, got {delta}");
             return self.void("huber_loss", ErrorKind::Parameter { message });
         }
-        let d = self - target.beside(self);
+        let d = self - target.into_var(self);
         // Both parts are q (d − q/2), with q = d and with q = ±delta, which is constant.
         let q = d.abs().lt(delta).where_(d, d.sign() * delta);
         q.mul_or_zero(d - q * 0.5).mean()
@@ -376,7 +378,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Non-smooth points: none. Stable for every finite logit, and for ±∞ with the right label.
     #[track_caller]
     pub fn bce_with_logits(self, target: impl Operand<'t, T>) -> Self {
-        let y = target.beside(self);
+        let y = target.into_var(self);
         (y.mul_or_zero((-self).softplus()) + (1.0 - y).mul_or_zero(self.softplus())).mean()
     }
 }

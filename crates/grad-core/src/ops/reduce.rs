@@ -62,7 +62,7 @@ impl Over {
     }
 
     /// `y`, which has the shape of the reduction, in a shape that broadcasts against `x`.
-    pub(super) fn beside<'t, T: TensorLike>(&self, y: Var<'t, T>, x: &Shape) -> Var<'t, T> {
+    pub(super) fn unreduce<'t, T: TensorLike>(&self, y: Var<'t, T>, x: &Shape) -> Var<'t, T> {
         match (&self.axes, self.keepdim) {
             (None, _) | (_, true) => y,
             (Some(axes), false) => y.reshape(x.keeping(axes)),
@@ -109,7 +109,7 @@ impl Linear for Sum {
 
     fn transpose<'t, T: TensorLike>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T> {
         let shape = p.shape(0);
-        self.0.beside(ct, &shape).expand(shape)
+        self.0.unreduce(ct, &shape).expand(shape)
     }
 
     fn batched<'t, T: TensorLike>(&self, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
@@ -140,7 +140,7 @@ impl Linear for Mean {
         let shape = p.shape(0);
         // Not divided by the number, which half precision may not be able to hold.
         let share = ct * self.0.count(&shape).recip();
-        self.0.beside(share, &shape).expand(shape)
+        self.0.unreduce(share, &shape).expand(shape)
     }
 
     fn batched<'t, T: TensorLike>(&self, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
@@ -173,7 +173,7 @@ impl<T: TensorLike, const LARGEST: bool> Op<T> for Extremum<LARGEST> {
 
     fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
         let (tied, count) = tied(&self.0, p);
-        x_bar.each(|_| tied.mul_or_zero(self.0.beside(ct / count, &p.shape(0))));
+        x_bar.each(|_| tied.mul_or_zero(self.0.unreduce(ct / count, &p.shape(0))));
     }
 
     // The mean of the tangents of tied elements.
@@ -200,7 +200,7 @@ fn extremum_shape(over: &Over, x: &[Shape]) -> Result<Shape, ErrorKind> {
 /// Where the elements equal the extremum, and how many do, at least 1: NaN equals nothing, and gets
 /// no cotangent. Untracked, as masks are.
 fn tied<'t, T: TensorLike>(over: &Over, p: &Primal<'t, T>) -> (Var<'t, T>, Var<'t, T>) {
-    let tied = p.x(0).eq(over.beside(p.y(), &p.shape(0)));
+    let tied = p.x(0).eq(over.unreduce(p.y(), &p.shape(0)));
     (tied, tied.sum_over(over).maximum(1.0))
 }
 
@@ -216,7 +216,7 @@ impl Norm {
     ///
     /// It stays the same when x and y are divided by the same number.
     fn slope<'t, T: TensorLike>(&self, p: &Primal<'t, T>) -> Var<'t, T> {
-        let y = self.over.beside(p.y(), &p.shape(0));
+        let y = self.over.unreduce(p.y(), &p.shape(0));
         let scale = y.as_scale();
         let (x, y) = (p.x(0) / scale, y / scale);
         match self.p {
@@ -260,7 +260,7 @@ impl<T: TensorLike> Op<T> for Norm {
     }
 
     fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
-        x_bar.each(|_| self.over.beside(ct, &p.shape(0)).mul_or_zero(self.slope(p)));
+        x_bar.each(|_| self.over.unreduce(ct, &p.shape(0)).mul_or_zero(self.slope(p)));
     }
 
     fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {

@@ -323,7 +323,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn where_(self, a: impl Operand<'t, T>, b: impl Operand<'t, T>) -> Self {
-        self.tape.record(fixed!(ByPartial, Where), [self, a.beside(self), b.beside(self)])
+        self.tape.record(fixed!(ByPartial, Where), [self, a.into_var(self), b.into_var(self)])
     }
 
     /// `value` where `mask` is not 0, else `x`, elementwise: [`Var::where_`] in another order.

@@ -27,7 +27,7 @@ impl<T: TensorLike> Op<T> for LogSumExp {
 
     fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
         let softmax = p.x(0).with(Softmax(self.0.kept()));
-        x_bar.each(|_| self.0.beside(ct, &p.shape(0)) * softmax);
+        x_bar.each(|_| self.0.unreduce(ct, &p.shape(0)) * softmax);
     }
 
     fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {

@@ -4,9 +4,10 @@
 //! concrete operation.
 
 mod calculus;
-mod calls;
+pub(crate) mod calls;
 mod forward;
 mod reverse;
+mod run;
 mod transpose;
 mod wrt;
 

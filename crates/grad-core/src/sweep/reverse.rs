@@ -23,7 +23,7 @@ pub(crate) fn vjp_unlisted<'t, T: TensorLike>(
     }
     match vjps_unlisted(y, ct, &[x.id]) {
         Ok(x_bar) => x_bar[0].unwrap_or_else(|| x.zeros_like()),
-        Err(error) => y.tape.void_error(error),
+        Err(error) => y.tape.void(error),
     }
 }
 

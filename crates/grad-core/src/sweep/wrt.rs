@@ -94,15 +94,19 @@ impl<'t, T: TensorLike> Wrt<'t, T> for &Vec<Var<'t, T>> {
 /// The derivatives of one output with respect to everything it depends on.
 pub struct Gradients<'t, T: TensorLike> {
     pub(super) tape: &'t Tape<T>,
-    /// In recording order.
-    pub(super) by_node: Vec<(NodeId, Var<'t, T>)>,
+    /// In recording order; or a void handle with what went wrong.
+    pub(super) by_node: Result<Vec<(NodeId, Var<'t, T>)>, Var<'t, T>>,
 }
 
 impl<'t, T: TensorLike> Gradients<'t, T> {
     /// The derivative with respect to `x`, or `None` if the output does not depend on it.
     pub fn get(&self, x: Var<'_, T>) -> Option<Var<'t, T>> {
-        let at = self.by_node.binary_search_by_key(&x.id, |&(id, _)| id).ok()?;
-        std::ptr::eq(self.tape, x.tape).then(|| self.by_node[at].1)
+        let by_node = match &self.by_node {
+            Ok(by_node) => by_node,
+            Err(void) => return Some(*void),
+        };
+        let at = by_node.binary_search_by_key(&x.id, |&(id, _)| id).ok()?;
+        std::ptr::eq(self.tape, x.tape).then(|| by_node[at].1)
     }
 
     /// The derivatives with respect to `wrt`, in its form; zeros where the output does not depend
@@ -111,7 +115,7 @@ impl<'t, T: TensorLike> Gradients<'t, T> {
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
     /// let (x, y) = (tape.var(2.0), tape.var(3.0));
-    /// let [dx, dy] = tape.gradients(x * y)?.of([x, y]);
+    /// let [dx, dy] = tape.gradients(x * y).of([x, y]);
     /// assert_eq!((dx.item()?, dy.item()?), (3.0, 2.0));
     /// # Ok::<(), grad_core::Error>(())
     /// ```
@@ -125,15 +129,21 @@ impl<'t, T: TensorLike> Gradients<'t, T> {
             derivatives.push(match (self.get(x), self.tape.check("gradients", x)) {
                 (Some(derivative), _) => derivative,
                 (None, Ok(())) => x.zeros_like(),
-                (None, Err(error)) => self.tape.void_error(error),
+                (None, Err(error)) => self.tape.void(error),
             });
         }
         W::each(derivatives)
     }
 
-    /// Every node that the output depends on with its derivative, in recording order.
+    /// Every node that the output depends on with its derivative, in recording order. After an
+    /// error that is one pair of void handles.
     pub fn iter(&self) -> impl Iterator<Item = (Var<'t, T>, Var<'t, T>)> + '_ {
-        self.by_node.iter().map(|&(id, derivative)| (Var { tape: self.tape, id }, derivative))
+        let (by_node, void) = match &self.by_node {
+            Ok(by_node) => (&by_node[..], None),
+            Err(void) => (&[][..], Some((*void, *void))),
+        };
+        let node = |&(id, derivative)| (Var { tape: self.tape, id }, derivative);
+        by_node.iter().map(node).chain(void)
     }
 }
 

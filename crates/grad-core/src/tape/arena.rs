@@ -94,7 +94,7 @@ impl<T: TensorLike> Arena<T> {
     }
 
     #[inline]
-    pub(crate) fn push_leaf(
+    pub(crate) fn store_leaf(
         &mut self,
         leaf: Leaf,
         value: T,
@@ -107,7 +107,7 @@ impl<T: TensorLike> Arena<T> {
     }
 
     /// A constant that names the nodes it was computed from.
-    pub(crate) fn push_given(
+    pub(crate) fn store_given(
         &mut self,
         inputs: &[NodeId],
         value: T,
@@ -119,7 +119,7 @@ impl<T: TensorLike> Arena<T> {
     }
 
     #[inline]
-    pub(crate) fn push_static(
+    pub(crate) fn store_static(
         &mut self,
         op: &'static dyn Op<T>,
         inputs: &[NodeId],
@@ -133,7 +133,7 @@ impl<T: TensorLike> Arena<T> {
     }
 
     #[inline]
-    pub(crate) fn push_shared(
+    pub(crate) fn store_shared(
         &mut self,
         op: Rc<dyn Op<T>>,
         inputs: &[NodeId],

@@ -30,6 +30,7 @@ pub use var::{Operand, Var};
 pub use view::{Node, Sweep};
 
 pub(crate) use arena::{Arena, bytes_of};
+pub(crate) use failure::fail_without_tape;
 pub(crate) use node::{MAX_NODES, VOID};
 pub(crate) use op::OpRef;
 pub(crate) use plan::{Edge, Subgraph, Targets};

@@ -68,4 +68,4 @@ macro_rules! operator {
 operator!(Add add, AddAssign add_assign, (x, n) => x.shift(n), x.shift(n));
 operator!(Sub sub, SubAssign sub_assign, (x, n) => x.shift(-n), Var::neg(x).shift(n));
 operator!(Mul mul, MulAssign mul_assign, (x, n) => x.scale(n), x.scale(n));
-operator!(Div div, DivAssign div_assign, (x, n) => Var::div(x, n), Var::div(n.beside(x), x));
+operator!(Div div, DivAssign div_assign, (x, n) => Var::div(x, n), Var::div(n.into_var(x), x));

@@ -90,7 +90,7 @@ impl<T: TensorLike> Tape<T> {
         self.spare.graph.set(graph);
     }
 
-    pub(crate) fn push_sweep(&self, sweep: Sweep) {
+    pub(crate) fn record_sweep(&self, sweep: Sweep) {
         self.inner.borrow_mut().sweeps.push(sweep);
     }
 

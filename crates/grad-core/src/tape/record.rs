@@ -18,7 +18,7 @@ impl<T: TensorLike> Tape<T> {
             return self.fail("var", ErrorKind::NotFloat { dtype });
         }
         match value.shape().len() {
-            0..=Shape::MAX_RANK => self.push_leaf(value, Leaf::Var, true),
+            0..=Shape::MAX_RANK => self.record_leaf(value, Leaf::Var, true),
             rank => self.fail("var", ErrorKind::TooManyAxes { rank }),
         }
     }
@@ -27,7 +27,7 @@ impl<T: TensorLike> Tape<T> {
     #[inline]
     pub(crate) fn constant_value(&self, value: T) -> Var<'_, T> {
         match value.shape().len() {
-            0..=Shape::MAX_RANK => self.push_leaf(value, Leaf::Constant, false),
+            0..=Shape::MAX_RANK => self.record_leaf(value, Leaf::Constant, false),
             rank => self.fail("constant", ErrorKind::TooManyAxes { rank }),
         }
     }
@@ -36,7 +36,7 @@ impl<T: TensorLike> Tape<T> {
     #[track_caller]
     pub(crate) fn fresh<'t>(&'t self, x: Var<'t, T>) -> Var<'t, T> {
         match x.value() {
-            Ok(value) => self.push_leaf(value, Leaf::Seed, true),
+            Ok(value) => self.record_leaf(value, Leaf::Seed, true),
             Err(_) => x,
         }
     }
@@ -44,14 +44,14 @@ impl<T: TensorLike> Tape<T> {
     /// The handle to start a recorded sweep from.
     #[track_caller]
     pub(crate) fn seed(&self, value: T) -> Var<'_, T> {
-        self.push_leaf(value, Leaf::Seed, true)
+        self.record_leaf(value, Leaf::Seed, true)
     }
 
     #[track_caller]
     #[inline]
-    pub(super) fn push_leaf(&self, value: T, leaf: Leaf, tracked: bool) -> Var<'_, T> {
+    pub(super) fn record_leaf(&self, value: T, leaf: Leaf, tracked: bool) -> Var<'_, T> {
         let location = self.inherited.get().unwrap_or(Location::caller());
-        self.push(location, |arena| arena.push_leaf(leaf, value, location, tracked))
+        self.record_node(location, |arena| arena.store_leaf(leaf, value, location, tracked))
     }
 
     /// A node of this value that was computed from constants `x`, by no operation.
@@ -61,7 +61,7 @@ impl<T: TensorLike> Tape<T> {
             inputs.push(self.constant_value(x).id);
         }
         let location = Location::caller();
-        self.push(location, |arena| arena.push_given(&inputs, y, location)).id
+        self.record_node(location, |arena| arena.store_given(&inputs, y, location)).id
     }
 
     /// An untracked tensor of `shape` filled with `value`, like `like` in device and dtype.
@@ -88,15 +88,15 @@ impl<T: TensorLike> Tape<T> {
             None => self.evaluate_slice(&*op, x, location),
             Some(function) => match function.value(x) {
                 Ok(value) => Ok((value, x.iter().any(|x| x.is_tracked()))),
-                Err(error) => Err(self.void_error(error)),
+                Err(error) => Err(self.void(error)),
             },
         });
         match evaluated {
             Ok((value, tracked)) => {
                 let ids: SmallVec<[NodeId; 4]> = x.iter().map(|x| x.id).collect();
-                self.push(location, |arena| match op {
-                    OpRef::Static(op) => arena.push_static(op, &ids, value, location, tracked),
-                    OpRef::Shared(op) => arena.push_shared(op, &ids, value, location, tracked),
+                self.record_node(location, |arena| match op {
+                    OpRef::Static(op) => arena.store_static(op, &ids, value, location, tracked),
+                    OpRef::Shared(op) => arena.store_shared(op, &ids, value, location, tracked),
                 })
             }
             Err(void) => void,
@@ -116,7 +116,9 @@ impl<T: TensorLike> Tape<T> {
         match evaluated {
             Ok((value, tracked)) => {
                 let ids = x.map(|x| x.id);
-                self.push(location, |arena| arena.push_static(op, &ids, value, location, tracked))
+                self.record_node(location, |arena| {
+                    arena.store_static(op, &ids, value, location, tracked)
+                })
             }
             Err(void) => void,
         }
@@ -136,8 +138,8 @@ impl<T: TensorLike> Tape<T> {
         match evaluated {
             Ok((value, tracked)) => {
                 let op = Rc::new(op);
-                self.push(location, |arena| {
-                    arena.push_shared(op, &[x.id], value, location, tracked);
+                self.record_node(location, |arena| {
+                    arena.store_shared(op, &[x.id], value, location, tracked);
                 })
             }
             Err(void) => void,
@@ -199,6 +201,7 @@ impl<T: TensorLike> Tape<T> {
         match x.iter().find(|x| !std::ptr::eq(self, x.tape) || x.id.is_void()) {
             None => Ok(()),
             Some(x) if std::ptr::eq(self, x.tape) => Err(*x),
+            Some(x) if x.id.is_void() => Err(self.void(x.tape.error(x.id))),
             Some(_) => Err(self.failed(op, ErrorKind::ForeignHandle, location)),
         }
     }
@@ -210,24 +213,24 @@ impl<T: TensorLike> Tape<T> {
         kind: ErrorKind,
         location: &'static Location<'static>,
     ) -> Var<'_, T> {
-        self.void_error(Error::new(op.name(), kind, location))
+        self.void(Error::new(op.name(), kind, location))
     }
 
     /// Puts a node into the arena, if there is room.
     #[inline]
-    fn push(
+    fn record_node(
         &self,
         location: &'static Location<'static>,
-        push: impl FnOnce(&mut Arena<T>),
+        store: impl FnOnce(&mut Arena<T>),
     ) -> Var<'_, T> {
         let mut inner = self.inner.borrow_mut();
         let index = inner.arena.len();
         if index >= self.limit as usize {
             drop(inner);
             let kind = ErrorKind::TapeFull { limit: self.limit as usize };
-            return self.void_error(Error::new("tape", kind, location));
+            return self.void(Error::new("tape", kind, location));
         }
-        push(&mut inner.arena);
+        store(&mut inner.arena);
         let recorded = Var { tape: self, id: NodeId(index as u32) };
         if self.watches.get() {
             drop(inner);
@@ -246,7 +249,7 @@ impl<T: TensorLike> Tape<T> {
             Ok(()) => recorded,
             Err(error) => {
                 self.inner.borrow_mut().arena.pop();
-                self.void_error(error)
+                self.void(error)
             }
         }
     }

@@ -42,8 +42,8 @@ impl<T: TensorLike> Inner<T> {
 /// let tape = Tape::<f64>::new();
 /// let x = tape.var(3.0);
 /// let y = x.powi(4);
-/// let [dy] = tape.grad(y, [x])?; // 4x³
-/// let [ddy] = tape.grad(dy, [x])?; // 12x²
+/// let [dy] = tape.grad(y, [x]); // 4x³
+/// let [ddy] = tape.grad(dy, [x]); // 12x²
 /// assert_eq!((dy.item()?, ddy.item()?), (108.0, 108.0));
 /// # Ok::<(), grad_core::Error>(())
 /// ```

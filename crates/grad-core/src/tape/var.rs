@@ -166,7 +166,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     #[inline]
     pub(crate) fn binary(self, op: &'static dyn Op<T>, y: impl Operand<'t, T>) -> Self {
-        self.tape.record(op, [self, y.beside(self)])
+        self.tape.record(op, [self, y.into_var(self)])
     }
 
     /// Applies an operation with parameters to this handle.
@@ -186,22 +186,22 @@ impl<'t, T: TensorLike> Var<'t, T> {
 /// What stands beside a handle in an operation: another handle, or a number, which becomes a
 /// constant of the handle's dtype.
 pub trait Operand<'t, T: TensorLike> {
-    /// The operand as a handle on the tape of `x`.
+    /// The operand as a handle on the tape of `like`, in its dtype.
     #[track_caller]
-    fn beside(self, x: Var<'t, T>) -> Var<'t, T>;
+    fn into_var(self, like: Var<'t, T>) -> Var<'t, T>;
 }
 
 impl<'t, T: TensorLike> Operand<'t, T> for Var<'t, T> {
     #[inline]
-    fn beside(self, _: Var<'t, T>) -> Var<'t, T> {
+    fn into_var(self, _: Var<'t, T>) -> Var<'t, T> {
         self
     }
 }
 
 impl<'t, T: TensorLike> Operand<'t, T> for f64 {
     #[track_caller]
-    fn beside(self, x: Var<'t, T>) -> Var<'t, T> {
-        x.tape.full(x, &Shape::scalar(), self)
+    fn into_var(self, like: Var<'t, T>) -> Var<'t, T> {
+        like.tape.full(like, &Shape::scalar(), self)
     }
 }
 

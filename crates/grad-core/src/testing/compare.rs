@@ -76,6 +76,13 @@ impl From<ReferenceError> for Failure {
     }
 }
 
+impl From<Failure> for Error {
+    #[track_caller]
+    fn from(failure: Failure) -> Self {
+        Error::msg(failure)
+    }
+}
+
 /// The tensor of `shape` and `data` like `model`, and what the reference makes of the numbers that
 /// it really holds, after rounding.
 pub(crate) fn pair<T: TensorLike>(

@@ -509,20 +509,23 @@ impl<'t, T: TensorLike> Program<'t, T> {
         let ct_of = if self.often(7) { y } else { self.any() };
         let ct = if self.often(4) { ct_of.ones_like() } else { ct_of };
         let constant = |x: &T| self.tape.constant(x.clone());
-        match self.random.below(6) {
-            0 => self.tape.grads(y, &wrt),
+        let found: Vec<_> = match self.random.below(6) {
+            0 => self.tape.grad(y, &wrt),
             1 => self.tape.vjp(y, ct, &wrt),
-            2 => Ok(self.tape.backward(y, &wrt)?.iter().map(constant).collect()),
+            2 => self.tape.backward(y, &wrt)?.iter().map(constant).collect(),
             3 => {
                 let ct = ct.value().unwrap_or_else(|_| model.clone());
-                Ok(self.tape.backward_with(y, ct, &wrt)?.iter().map(constant).collect())
+                self.tape.plain().vjp(y, ct, &wrt)?.iter().map(constant).collect()
             }
             4 => {
                 let like = |&x: &Var<'t, T>| (x, if ct.is_void() { x } else { x.ones_like() });
-                let pairs: Vec<_> = wrt.iter().map(like).collect();
-                Ok(vec![self.tape.jvp(y, pairs)?])
+                vec![self.tape.jvp(y, wrt.iter().map(like))]
             }
-            _ => Ok(self.tape.gradients(y)?.iter().map(|(_, derivative)| derivative).collect()),
+            _ => self.tape.gradients(y).iter().map(|(_, derivative)| derivative).collect(),
+        };
+        for x in &found {
+            x.shape()?;
         }
+        Ok(found)
     }
 }

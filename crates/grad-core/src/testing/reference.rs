@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::extend::{
-    DType, ErrorKind, Index, Shape, Slice, TensorLike, Unsupported, Window, broadcast,
+    DType, Error, ErrorKind, Index, Shape, Slice, TensorLike, Unsupported, Window, broadcast,
 };
 use crate::testing::matrices::{self, Eliminated};
 
@@ -517,6 +517,13 @@ impl From<ErrorKind> for ReferenceError {
 impl From<Unsupported> for ReferenceError {
     fn from(unsupported: Unsupported) -> Self {
         ReferenceError::Unsupported(unsupported)
+    }
+}
+
+impl From<ReferenceError> for Error {
+    #[track_caller]
+    fn from(error: ReferenceError) -> Self {
+        Error::from_source(error)
     }
 }
 

@@ -69,9 +69,9 @@ where
 /// let x = tape.var(4.0);
 /// let y = newton_sqrt(x);
 /// assert_eq!((y.item()?, tape.len()), (2.0, 2));
-/// let dy = tape.grad(y, x)?; // ½ x^(−½)
-/// let ddy = tape.grad(dy, x)?; // −¼ x^(−3/2)
-/// let dddy = tape.grad(ddy, x)?; // ⅜ x^(−5/2)
+/// let dy = tape.grad(y, x); // ½ x^(−½)
+/// let ddy = tape.grad(dy, x); // −¼ x^(−3/2)
+/// let dddy = tape.grad(ddy, x); // ⅜ x^(−5/2)
 /// assert_eq!([dy.item()?, ddy.item()?, dddy.item()?], [0.25, -0.03125, 0.01171875]);
 /// # Ok::<(), grad_core::Error>(())
 /// ```

@@ -1,43 +1,66 @@
 //! The two faces of every transform, chosen by what is passed: tensors, or handles on a tape.
 //!
-//! What differs between them is said here, so that a transform is written once: where its function
-//! is recorded, whether its sweeps are recorded too, and in what form the answer leaves.
+//! What differs between them is said here, so that a transform is written once: on which tape its
+//! function is recorded, whether its sweeps are recorded too, and in what form it answers.
 
 use std::ops::Deref;
 use std::panic::Location;
 
 use crate::ground::{Error, ErrorKind, TensorLike, error_here};
 use crate::sweep::Count;
-use crate::tape::{NodeId, Tape, Var};
+use crate::tape::{NodeId, Tape, Var, fail_without_tape};
 use crate::transform::params::{Bare, Params, WithTape};
+
+/// What a transform answers that makes an `X` of a structure `P`: `Result<X, Error>` if `P` is made
+/// of tensors, `X` if it is made of handles.
+pub type Answer<P, X> = <<P as Params>::Leaf as Leaf>::Answer<X>;
 
 /// A tensor (the plain face), or a handle (the face on a tape).
 pub trait Leaf: Clone + sealed::Leaf {
     /// The type of the tensors.
     type Tensor: TensorLike;
 
-    /// Where functions are recorded: on a tape of the transform's own, or on that of the handles.
-    #[doc(hidden)]
-    type Home: Deref<Target = Tape<Self::Tensor>>;
+    /// How a transform answers: `Result<X, Error>` for tensors. For handles `X`, whose handles are
+    /// void and carry the error where there is one.
+    type Answer<X>;
 
-    /// Where to record a function of these leaves.
+    /// What holds the tape that functions are recorded on.
+    #[doc(hidden)]
+    type Recorder: Deref<Target = Tape<Self::Tensor>>;
+
+    /// The tape for a function of these leaves: one of its own, or that of the handles. Without a
+    /// handle there is none; then it is a tape of errors, and a void handle on it.
     #[doc(hidden)]
     #[track_caller]
-    fn home(op: &'static str, leaves: &[Self]) -> Result<Self::Home, Error>;
+    fn tape_for(op: &'static str, leaves: &[Self]) -> (Self::Recorder, Option<NodeId>);
 
     /// The leaf as a variable of its own.
     #[doc(hidden)]
     #[track_caller]
-    fn enter<'h>(&self, home: &'h Self::Home) -> Var<'h, Self::Tensor>;
+    fn as_variable<'h>(&self, recorder: &'h Self::Recorder) -> Var<'h, Self::Tensor>;
 
     /// The leaf as a value: a cotangent or tangent.
     #[doc(hidden)]
     #[track_caller]
-    fn hold<'h>(&self, home: &'h Self::Home) -> Var<'h, Self::Tensor>;
+    fn as_value<'h>(&self, recorder: &'h Self::Recorder) -> Var<'h, Self::Tensor>;
 
-    /// An answer.
+    /// What was computed, as a leaf.
     #[doc(hidden)]
-    fn leave(home: &Self::Home, x: Var<'_, Self::Tensor>) -> Result<Self, Error>;
+    fn from_handle(recorder: &Self::Recorder, x: Var<'_, Self::Tensor>) -> Result<Self, Error>;
+
+    /// The answer of a transform for an output `y`. `fill` makes one of the void handle for an
+    /// error.
+    #[doc(hidden)]
+    fn answer<X>(
+        recorder: &Self::Recorder,
+        y: NodeId,
+        found: Result<X, Error>,
+        fill: impl FnOnce(&Self) -> X,
+    ) -> Self::Answer<X>;
+
+    /// The answer with `f(x)` for `x`.
+    #[doc(hidden)]
+    fn map_answer<X, Y>(answer: Self::Answer<X>, f: impl FnOnce(X) -> Y) -> Self::Answer<Y>;
 
     /// The cotangents of `x` for that of `y`, or for 1: plain, or recorded on the face on a tape.
     #[doc(hidden)]
@@ -47,7 +70,7 @@ pub trait Leaf: Clone + sealed::Leaf {
         y: Var<'_, Self::Tensor>,
         ct: Option<Self>,
         x: &[Var<'_, Self::Tensor>],
-        home: &Self::Home,
+        recorder: &Self::Recorder,
     ) -> Result<Vec<Self>, Error>;
 
     /// The tangent of `y` for those of `x`, or a batch of them: plain, or recorded on the face on a
@@ -60,7 +83,7 @@ pub trait Leaf: Clone + sealed::Leaf {
         x: &[Var<'_, Self::Tensor>],
         t: Vec<Self>,
         count: Count,
-        home: &Self::Home,
+        recorder: &Self::Recorder,
     ) -> Result<Self, Error>;
 }
 
@@ -71,10 +94,15 @@ pub trait Leaf: Clone + sealed::Leaf {
             structure `|tape, m| ..`; it returns a `Var`"
 )]
 pub trait Call<F, P, Convention>: Leaf {
-    /// Calls it with the nodes `x` of `home` as leaves.
+    /// Calls it with the nodes `x` of its tape as leaves.
     #[doc(hidden)]
     #[track_caller]
-    fn call<'h>(f: &F, form: &P, home: &'h Self::Home, x: &[NodeId]) -> Var<'h, Self::Tensor>;
+    fn call<'h>(
+        f: &F,
+        form: &P,
+        recorder: &'h Self::Recorder,
+        x: &[NodeId],
+    ) -> Var<'h, Self::Tensor>;
 }
 
 /// Only tensors and handles are leaves.
@@ -86,24 +114,38 @@ mod sealed {
 
 impl<T: TensorLike> Leaf for T {
     type Tensor = T;
-    type Home = Box<Tape<T>>;
+    type Answer<X> = Result<X, Error>;
+    type Recorder = Box<Tape<T>>;
 
-    fn home(_: &'static str, _: &[T]) -> Result<Box<Tape<T>>, Error> {
-        Ok(Box::default())
+    fn tape_for(_: &'static str, _: &[T]) -> (Box<Tape<T>>, Option<NodeId>) {
+        (Box::default(), None)
     }
 
     #[track_caller]
-    fn enter<'h>(&self, home: &'h Box<Tape<T>>) -> Var<'h, T> {
-        home.var(self.clone())
+    fn as_variable<'h>(&self, recorder: &'h Box<Tape<T>>) -> Var<'h, T> {
+        recorder.var(self.clone())
     }
 
     #[track_caller]
-    fn hold<'h>(&self, home: &'h Box<Tape<T>>) -> Var<'h, T> {
-        home.constant(self.clone())
+    fn as_value<'h>(&self, recorder: &'h Box<Tape<T>>) -> Var<'h, T> {
+        recorder.constant(self.clone())
     }
 
-    fn leave(_: &Box<Tape<T>>, x: Var<'_, T>) -> Result<T, Error> {
+    fn from_handle(_: &Box<Tape<T>>, x: Var<'_, T>) -> Result<T, Error> {
         x.value()
+    }
+
+    fn answer<X>(
+        _: &Box<Tape<T>>,
+        _: NodeId,
+        found: Result<X, Error>,
+        _: impl FnOnce(&T) -> X,
+    ) -> Result<X, Error> {
+        found
+    }
+
+    fn map_answer<X, Y>(answer: Result<X, Error>, f: impl FnOnce(X) -> Y) -> Result<Y, Error> {
+        answer.map(f)
     }
 
     #[track_caller]
@@ -112,9 +154,9 @@ impl<T: TensorLike> Leaf for T {
         y: Var<'_, T>,
         ct: Option<T>,
         x: &[Var<'_, T>],
-        home: &Box<Tape<T>>,
+        recorder: &Box<Tape<T>>,
     ) -> Result<Vec<T>, Error> {
-        home.plain(op, y, x, ct)
+        recorder.pull_plain(op, y, x, ct)
     }
 
     #[track_caller]
@@ -124,39 +166,53 @@ impl<T: TensorLike> Leaf for T {
         x: &[Var<'_, T>],
         t: Vec<T>,
         count: Count,
-        home: &Box<Tape<T>>,
+        recorder: &Box<Tape<T>>,
     ) -> Result<T, Error> {
-        home.push_plain(op, y, x, t, count)
+        recorder.push_plain(op, y, x, t, count)
     }
 }
 
 impl<'t, T: TensorLike> Leaf for Var<'t, T> {
     type Tensor = T;
-    type Home = &'t Tape<T>;
+    type Answer<X> = X;
+    type Recorder = &'t Tape<T>;
 
     #[track_caller]
-    fn home(op: &'static str, leaves: &[Self]) -> Result<&'t Tape<T>, Error> {
-        let message = || "needs at least one handle to know the tape".to_string();
-        match leaves {
-            [] => Err(error_here(op, ErrorKind::Parameter { message: message() })),
-            [first, ..] => Ok(first.tape),
+    fn tape_for(op: &'static str, leaves: &[Self]) -> (&'t Tape<T>, Option<NodeId>) {
+        if let [first, ..] = leaves {
+            return (first.tape, None);
         }
+        let message = "needs at least one handle to know the tape".to_string();
+        let void = fail_without_tape(op, ErrorKind::Parameter { message });
+        (void.tape, Some(void.id))
     }
 
     #[track_caller]
-    fn enter<'h>(&self, home: &'h &'t Tape<T>) -> Var<'h, T> {
-        match (std::ptr::eq(*home, self.tape), self.is_tracked()) {
-            (true, false) => home.fresh(*self),
-            _ => home.identity(*self),
-        }
+    fn as_variable<'h>(&self, recorder: &'h &'t Tape<T>) -> Var<'h, T> {
+        let x = recorder.own("identity", *self);
+        if x.is_tracked() { x.identity() } else { recorder.fresh(x) }
     }
 
-    fn hold<'h>(&self, _: &'h &'t Tape<T>) -> Var<'h, T> {
+    fn as_value<'h>(&self, _: &'h &'t Tape<T>) -> Var<'h, T> {
         *self
     }
 
-    fn leave(home: &&'t Tape<T>, x: Var<'_, T>) -> Result<Self, Error> {
-        x.ok().map(|()| Var { tape: home, id: x.id })
+    fn from_handle(recorder: &&'t Tape<T>, x: Var<'_, T>) -> Result<Self, Error> {
+        x.ok().map(|()| Var { tape: recorder, id: x.id })
+    }
+
+    fn answer<X>(
+        recorder: &&'t Tape<T>,
+        y: NodeId,
+        found: Result<X, Error>,
+        fill: impl FnOnce(&Self) -> X,
+    ) -> X {
+        let y = Var { tape: *recorder, id: y };
+        found.unwrap_or_else(|error| fill(&recorder.void_of(y, error)))
+    }
+
+    fn map_answer<X, Y>(answer: X, f: impl FnOnce(X) -> Y) -> Y {
+        f(answer)
     }
 
     #[track_caller]
@@ -165,10 +221,10 @@ impl<'t, T: TensorLike> Leaf for Var<'t, T> {
         y: Var<'_, T>,
         ct: Option<Self>,
         x: &[Var<'_, T>],
-        home: &&'t Tape<T>,
+        recorder: &&'t Tape<T>,
     ) -> Result<Vec<Self>, Error> {
-        let cts = home.recorded(op, y, x, ct)?;
-        Ok(cts.into_iter().map(|ct| Var { tape: *home, id: ct.id }).collect())
+        let cts = recorder.pull_recorded(op, y, x, ct)?;
+        Ok(cts.into_iter().map(|ct| Var { tape: *recorder, id: ct.id }).collect())
     }
 
     #[track_caller]
@@ -178,10 +234,10 @@ impl<'t, T: TensorLike> Leaf for Var<'t, T> {
         x: &[Var<'_, T>],
         t: Vec<Self>,
         count: Count,
-        home: &&'t Tape<T>,
+        recorder: &&'t Tape<T>,
     ) -> Result<Self, Error> {
-        let y_dot = home.push_recorded(op, y, x, t, count)?;
-        Ok(Var { tape: home, id: y_dot.id })
+        let y_dot = recorder.push_recorded(op, y, x, t, count)?;
+        Ok(Var { tape: recorder, id: y_dot.id })
     }
 }
 
@@ -189,8 +245,8 @@ impl<T: TensorLike, F> Call<F, T, Bare> for T
 where
     F: for<'s> Fn(Var<'s, T>) -> Var<'s, T>,
 {
-    fn call<'h>(f: &F, _: &T, home: &'h Box<Tape<T>>, x: &[NodeId]) -> Var<'h, T> {
-        f(Var { tape: home, id: x[0] })
+    fn call<'h>(f: &F, _: &T, recorder: &'h Box<Tape<T>>, x: &[NodeId]) -> Var<'h, T> {
+        f(Var { tape: recorder, id: x[0] })
     }
 }
 
@@ -198,8 +254,8 @@ impl<T: TensorLike, F, const N: usize> Call<F, [T; N], Bare> for T
 where
     F: for<'s> Fn([Var<'s, T>; N]) -> Var<'s, T>,
 {
-    fn call<'h>(f: &F, _: &[T; N], home: &'h Box<Tape<T>>, x: &[NodeId]) -> Var<'h, T> {
-        f(std::array::from_fn(|i| Var { tape: home, id: x[i] }))
+    fn call<'h>(f: &F, _: &[T; N], recorder: &'h Box<Tape<T>>, x: &[NodeId]) -> Var<'h, T> {
+        f(std::array::from_fn(|i| Var { tape: recorder, id: x[i] }))
     }
 }
 
@@ -207,8 +263,8 @@ impl<'t, T: TensorLike, F> Call<F, Var<'t, T>, Bare> for Var<'t, T>
 where
     F: Fn(Var<'t, T>) -> Var<'t, T>,
 {
-    fn call<'h>(f: &F, _: &Self, home: &'h &'t Tape<T>, x: &[NodeId]) -> Var<'h, T> {
-        f(Var { tape: home, id: x[0] })
+    fn call<'h>(f: &F, _: &Self, recorder: &'h &'t Tape<T>, x: &[NodeId]) -> Var<'h, T> {
+        f(Var { tape: recorder, id: x[0] })
     }
 }
 
@@ -216,8 +272,8 @@ impl<'t, T: TensorLike, F, const N: usize> Call<F, [Var<'t, T>; N], Bare> for Va
 where
     F: Fn([Var<'t, T>; N]) -> Var<'t, T>,
 {
-    fn call<'h>(f: &F, _: &[Self; N], home: &'h &'t Tape<T>, x: &[NodeId]) -> Var<'h, T> {
-        f(std::array::from_fn(|i| Var { tape: home, id: x[i] }))
+    fn call<'h>(f: &F, _: &[Self; N], recorder: &'h &'t Tape<T>, x: &[NodeId]) -> Var<'h, T> {
+        f(std::array::from_fn(|i| Var { tape: recorder, id: x[i] }))
     }
 }
 
@@ -227,8 +283,8 @@ where
     F: for<'s> Fn(&'s Tape<T>, P::With<Var<'s, T>>) -> Var<'s, T>,
 {
     #[track_caller]
-    fn call<'h>(f: &F, form: &P, home: &'h Box<Tape<T>>, x: &[NodeId]) -> Var<'h, T> {
-        f(home, handles(home, form, x.iter().map(|&id| Var { tape: home, id })))
+    fn call<'h>(f: &F, form: &P, recorder: &'h Box<Tape<T>>, x: &[NodeId]) -> Var<'h, T> {
+        f(recorder, handles(recorder, form, x.iter().map(|&id| Var { tape: recorder, id })))
     }
 }
 
@@ -238,8 +294,8 @@ where
     F: Fn(&'t Tape<T>, P::With<Var<'t, T>>) -> Var<'t, T>,
 {
     #[track_caller]
-    fn call<'h>(f: &F, form: &P, home: &'h &'t Tape<T>, x: &[NodeId]) -> Var<'h, T> {
-        f(home, handles(home, form, x.iter().map(|&id| Var { tape: *home, id })))
+    fn call<'h>(f: &F, form: &P, recorder: &'h &'t Tape<T>, x: &[NodeId]) -> Var<'h, T> {
+        f(recorder, handles(recorder, form, x.iter().map(|&id| Var { tape: *recorder, id })))
     }
 }
 
@@ -253,7 +309,7 @@ pub(super) fn handles<'h, T: TensorLike, P: Params>(
     let (mut x, location) = (x.into_iter(), Location::caller());
     let inconsistent = || {
         let kind = ErrorKind::Parameter { message: VISITS.into() };
-        tape.void_error(Error::new("params", kind, location))
+        tape.void(Error::new("params", kind, location))
     };
     form.map(&mut |_| x.next().unwrap_or_else(inconsistent))
 }

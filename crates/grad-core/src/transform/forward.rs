@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::ground::Error;
-use crate::transform::face::{Call, Leaf};
+use crate::transform::face::{Answer, Call, Leaf};
 use crate::transform::params::{Like, Params};
 use crate::transform::recording::Recording;
 
@@ -20,14 +20,19 @@ use crate::transform::recording::Recording;
 /// [`CotangentShape`](crate::ErrorKind::CotangentShape) if a tangent is not shaped like its leaf;
 /// whatever goes wrong in `f` and in its rules.
 #[track_caller]
-pub fn jvp<P, F>(f: F, x: P, t: P) -> Result<(P::Leaf, P::Leaf), Error>
+pub fn jvp<P, F>(f: F, x: P, t: P) -> Answer<P, (P::Leaf, P::Leaf)>
 where
     P: Params,
     P::Leaf: Call<F, P, P::Convention>,
 {
-    let at = Recording::new("jvp", f, x)?;
-    let y_dot = at.push(at.tangents(&t)?)?;
-    Ok((at.leave(at.y())?, y_dot))
+    let at = Recording::new("jvp", f, x);
+    at.answer(both(&at, &t), |void| (void.clone(), void.clone()))
+}
+
+#[track_caller]
+fn both<P: Params<Leaf: Leaf>>(at: &Recording<P>, t: &P) -> Result<(P::Leaf, P::Leaf), Error> {
+    let y_dot = at.push(at.tangents(t)?)?;
+    Ok((at.value()?, y_dot))
 }
 
 /// The value of a function, and its linear approximation at `x`, which turns tangents of `x` into
@@ -42,8 +47,7 @@ where
 ///     x.powi(3)
 /// }
 ///
-/// let (gradient, hessian) =
-///     transform::linearize(|x| x.tape().attempt(|| transform::grad(cube, x)), 2.0)?;
+/// let (gradient, hessian) = transform::linearize(|x| transform::grad(cube, x), 2.0)?;
 /// assert_eq!(gradient, 12.0); // 3x²
 /// assert_eq!(hessian.call(1.0)?, 12.0); // 6x
 /// assert_eq!(hessian.call(0.5)?, 6.0);
@@ -53,13 +57,12 @@ where
 /// # Errors
 /// Whatever goes wrong in `f`.
 #[track_caller]
-pub fn linearize<P, F>(f: F, x: P) -> Result<(P::Leaf, Linearized<P>), Error>
+pub fn linearize<P, F>(f: F, x: P) -> Answer<P, (P::Leaf, Linearized<P>)>
 where
     P: Params,
     P::Leaf: Call<F, P, P::Convention>,
 {
-    let at = Recording::new("linearize", f, x)?;
-    Ok((at.leave(at.y())?, Linearized { at }))
+    Recording::new("linearize", f, x).answer_with(|at| Linearized { at })
 }
 
 /// The linear map `t ↦ J t` of a function at a point; made by [`linearize`].
@@ -74,8 +77,12 @@ impl<P: Params<Leaf: Leaf>> Linearized<P> {
     /// [`CotangentShape`](crate::ErrorKind::CotangentShape) if a tangent is not shaped like its
     /// leaf; whatever goes wrong in a rule.
     #[track_caller]
-    pub fn call(&self, t: P) -> Result<P::Leaf, Error> {
-        self.at.push(self.at.tangents(&t)?)
+    pub fn call(&self, t: P) -> Answer<P, P::Leaf> {
+        let found = match self.at.tangents(&t) {
+            Ok(t) => self.at.push(t),
+            Err(error) => Err(error),
+        };
+        self.at.answer(found, P::Leaf::clone)
     }
 
     /// The matrix of the map, as [`jacfwd`] gives it: a column for each element of `x`.
@@ -89,12 +96,8 @@ impl<P: Params<Leaf: Leaf>> Linearized<P> {
     /// # Errors
     /// Those of [`jacfwd`], but for those in the function.
     #[track_caller]
-    pub fn jacobian(&self) -> Result<Like<P>, Error> {
-        let mut jacobian = Vec::new();
-        for x in self.at.x() {
-            jacobian.push(self.at.columns(self.at.y(), x)?);
-        }
-        self.at.in_form(jacobian)
+    pub fn jacobian(&self) -> Answer<P, Like<P>> {
+        self.at.answer_in_form(self.at.all_columns(self.at.y()))
     }
 }
 
@@ -119,10 +122,10 @@ impl<P: Params<Leaf: Leaf>> fmt::Debug for Linearized<P> {
 /// Whatever goes wrong in `f` and in its rules; a backend without `concat` can only do leaves of
 /// one element.
 #[track_caller]
-pub fn jacfwd<P, F>(f: F, x: P) -> Result<Like<P>, Error>
+pub fn jacfwd<P, F>(f: F, x: P) -> Answer<P, Like<P>>
 where
     P: Params,
     P::Leaf: Call<F, P, P::Convention>,
 {
-    Linearized { at: Recording::new("jacfwd", f, x)? }.jacobian()
+    Linearized { at: Recording::new("jacfwd", f, x) }.jacobian()
 }

@@ -4,7 +4,7 @@
 use std::panic::Location;
 
 use crate::ground::{Error, ErrorKind, TensorLike};
-use crate::tape::{self, Cotangents, Op, Primal, Tangents, Tape, Var};
+use crate::tape::{self, Cotangents, Op, Primal, Tangents, Tape, Var, fail_without_tape};
 use crate::transform::face::{handles, leaves};
 use crate::transform::params::{Bare, Params, WithTape};
 
@@ -121,10 +121,8 @@ where
 {
     let handles = leaves(x);
     let Some(first) = handles.first() else {
-        // No handle leads to a tape that could hold the error, so that one has to stay for it.
-        let tape: &'static Tape<T> = Box::leak(Box::default());
         let message = "needs at least one handle as input".to_string();
-        return tape.fail(name, ErrorKind::Parameter { message });
+        return fail_without_tape(name, ErrorKind::Parameter { message });
     };
     let mut values = Vec::with_capacity(handles.len());
     for x in &handles {
@@ -155,14 +153,14 @@ impl<T: TensorLike, R: Rule<T>> Op<T> for AsOp<T, R> {
                 });
             }
             Err(error) => {
-                let void = p.tape.void_error(error);
+                let void = p.tape.void(error);
                 (0..n_inputs).for_each(|arg| x_bar.set(arg, void));
             }
         }
     }
 
     fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
-        R::push(self, p, t).unwrap_or_else(|error| Some(p.tape.void_error(error)))
+        R::push(self, p, t).unwrap_or_else(|error| Some(p.tape.void(error)))
     }
 
     fn function(&self) -> Option<&dyn tape::Function<T>> {
@@ -266,8 +264,9 @@ impl<T: TensorLike> Function<T> {
 
     /// Refuses a handle that is void or of another tape.
     pub(super) fn check<'s>(&self, tape: &'s Tape<T>, y: Var<'s, T>) -> Result<Var<'s, T>, Error> {
+        y.ok()?;
         match std::ptr::eq(y.tape, tape) {
-            true => y.ok().map(|()| y),
+            true => Ok(y),
             false => Err(self.error(ErrorKind::ForeignHandle)),
         }
     }

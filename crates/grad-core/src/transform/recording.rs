@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::ground::{Error, ErrorKind, Shape, error_here};
 use crate::sweep::Count;
 use crate::tape::{NodeId, Tape, Var};
-use crate::transform::face::{Call, Leaf, in_form, leaves};
+use crate::transform::face::{Answer, Call, Leaf, in_form, leaves};
 use crate::transform::params::{Like, Params};
 
 /// `y = f(x)` on a tape.
@@ -16,8 +16,9 @@ pub(super) struct Recording<P: Params<Leaf: Leaf>> {
     op: &'static str,
     /// The leaves as they came, and their form.
     form: P,
-    home: <P::Leaf as Leaf>::Home,
+    recorder: <P::Leaf as Leaf>::Recorder,
     x: SmallVec<[NodeId; 4]>,
+    /// Void if recording failed.
     y: NodeId,
 }
 
@@ -30,39 +31,44 @@ type Handle<'h, P> = Var<'h, TensorOf<P>>;
 impl<P: Params<Leaf: Leaf>> Recording<P> {
     /// Records `f(x)`.
     #[track_caller]
-    pub(super) fn new<F>(op: &'static str, f: F, x: P) -> Result<Self, Error>
+    pub(super) fn new<F>(op: &'static str, f: F, x: P) -> Self
     where
         P::Leaf: Call<F, P, P::Convention>,
     {
         let leaves = leaves(&x);
-        let home = P::Leaf::home(op, &leaves)?;
-        let mut ids = SmallVec::with_capacity(leaves.len());
+        let (recorder, void) = P::Leaf::tape_for(op, &leaves);
+        let mut ids: SmallVec<[NodeId; 4]> = SmallVec::with_capacity(leaves.len());
         for leaf in &leaves {
-            let x = leaf.enter(&home);
-            x.ok()?;
-            ids.push(x.id);
+            ids.push(leaf.as_variable(&recorder).id);
         }
-        let y = P::Leaf::call(&f, &x, &home, &ids);
-        home.check(op, y)?;
-        let y = y.id;
-        Ok(Recording { op, form: x, home, x: ids, y })
+        let y = match void.or(ids.iter().copied().find(|x| x.is_void())) {
+            Some(void) => void,
+            None => recorder.own(op, P::Leaf::call(&f, &x, &recorder, &ids)).id,
+        };
+        Recording { op, form: x, recorder, x: ids, y }
     }
 
     pub(super) fn tape(&self) -> &Tape<TensorOf<P>> {
-        &self.home
+        &self.recorder
     }
 
     pub(super) fn y(&self) -> Handle<'_, P> {
-        Var { tape: &self.home, id: self.y }
+        Var { tape: &self.recorder, id: self.y }
     }
 
     pub(super) fn x(&self) -> SmallVec<[Handle<'_, P>; 4]> {
-        self.x.iter().map(|&id| Var { tape: &*self.home, id }).collect()
+        self.x.iter().map(|&id| Var { tape: &*self.recorder, id }).collect()
+    }
+
+    /// `y` as a leaf.
+    pub(super) fn value(&self) -> Result<P::Leaf, Error> {
+        self.from_handle(self.y())
     }
 
     /// Tangents in the form of `x` as a list.
     #[track_caller]
     pub(super) fn tangents(&self, t: &P) -> Result<Vec<P::Leaf>, Error> {
+        self.y().ok()?;
         let t = leaves(t);
         if t.len() == self.x.len() {
             return Ok(t);
@@ -74,11 +80,11 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
 
     /// A tangent of a leaf as a handle.
     #[track_caller]
-    pub(super) fn hold(&self, x: Handle<'_, P>, t: &P::Leaf) -> Result<Handle<'_, P>, Error> {
-        let held = t.hold(&self.home);
-        self.tape().check(self.op, held)?;
-        self.tape().check_cotangent(self.op, x, &held.value()?)?;
-        Ok(held)
+    pub(super) fn tangent(&self, x: Handle<'_, P>, t: &P::Leaf) -> Result<Handle<'_, P>, Error> {
+        let t = t.as_value(&self.recorder);
+        self.tape().check(self.op, t)?;
+        self.tape().check_cotangent(self.op, x, &t.value()?)?;
+        Ok(t)
     }
 
     /// The cotangents of `x` for the cotangent `ct` of an output, or for 1.
@@ -88,19 +94,19 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         y: Handle<'_, P>,
         ct: Option<P::Leaf>,
     ) -> Result<Vec<P::Leaf>, Error> {
-        P::Leaf::pull(self.op, y, ct, &self.x(), &self.home)
+        P::Leaf::pull(self.op, y, ct, &self.x(), &self.recorder)
     }
 
     /// The tangent of the output for tangents of all leaves.
     #[track_caller]
     pub(super) fn push(&self, t: Vec<P::Leaf>) -> Result<P::Leaf, Error> {
-        P::Leaf::push(self.op, self.y(), &self.x(), t, Count::One, &self.home)
+        P::Leaf::push(self.op, self.y(), &self.x(), t, Count::One, &self.recorder)
     }
 
     /// The gradient of `f`, recorded on either face.
     #[track_caller]
     pub(super) fn gradient(&self) -> Result<Vec<Handle<'_, P>>, Error> {
-        self.tape().recorded(self.op, self.y(), &self.x(), None)
+        self.tape().pull_recorded(self.op, self.y(), &self.x(), None)
     }
 
     /// `H v`, for a vector of each leaf.
@@ -110,16 +116,27 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         self.pull(slope, None)
     }
 
+    /// [`columns`](Recording::columns) with respect to each leaf.
+    #[track_caller]
+    pub(super) fn all_columns(&self, y: Handle<'_, P>) -> Result<Vec<P::Leaf>, Error> {
+        y.ok()?;
+        let mut all = Vec::with_capacity(self.x.len());
+        for x in self.x() {
+            all.push(self.columns(y, x)?);
+        }
+        Ok(all)
+    }
+
     /// The derivative of an output with respect to one leaf, shaped `y.shape() ++ leaf.shape()`,
     /// by forward mode.
     #[track_caller]
-    pub(super) fn columns(&self, y: Handle<'_, P>, x: Handle<'_, P>) -> Result<P::Leaf, Error> {
+    fn columns(&self, y: Handle<'_, P>, x: Handle<'_, P>) -> Result<P::Leaf, Error> {
         let (y_shape, x_shape) = (y.shape()?, x.shape()?);
         let (m, n) = (y_shape.n_elements().unwrap_or(0), x_shape.n_elements().unwrap_or(0));
         let shape = Shape::from([&y_shape[..], &x_shape[..]].concat());
         if n == 1 {
             let y_dot = self.push_along(y, x, x.ones_like(), Count::One)?;
-            return self.leave(if shape == y_shape { y_dot } else { y_dot.reshape(shape) });
+            return self.from_handle(if shape == y_shape { y_dot } else { y_dot.reshape(shape) });
         }
         // So many at once that a batch of any value is not much larger than a batch of 16.
         let at_once = (BATCH_ELEMENTS / m.max(n).max(1)).max(16);
@@ -128,7 +145,7 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
             let units = self.units(x, first..n.min(first + at_once))?;
             columns.push(self.push_along(y, x, units, Count::Batch)?);
         }
-        self.leave(match columns[..] {
+        self.from_handle(match columns[..] {
             [] => x.new_constant(shape, &[]),
             [all] => all.reshape([n, m]).transpose(0, 1).reshape(shape),
             _ => self.tape().concat(&columns, 0).reshape([n, m]).transpose(0, 1).reshape(shape),
@@ -143,8 +160,9 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         t: Handle<'_, P>,
         count: Count,
     ) -> Result<Handle<'_, P>, Error> {
-        let y_dot = P::Leaf::push(self.op, y, &[x], vec![self.leave(t)?], count, &self.home)?;
-        Ok(y_dot.hold(&self.home))
+        let y_dot =
+            P::Leaf::push(self.op, y, &[x], vec![self.from_handle(t)?], count, &self.recorder)?;
+        Ok(y_dot.as_value(&self.recorder))
     }
 
     /// Cotangents of a leaf, one for each element of `y`, as a Jacobian of shape
@@ -159,9 +177,9 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         let shape = Shape::from([&y.shape()?[..], &x.shape()?[..]].concat());
         let mut rows = Vec::with_capacity(cts.len());
         for ct in cts {
-            rows.push(ct.hold(&self.home));
+            rows.push(ct.as_value(&self.recorder));
         }
-        self.leave(match rows[..] {
+        self.from_handle(match rows[..] {
             [] => x.new_constant(shape, &[]),
             [one] => one.reshape(shape),
             _ => self.tape().stack(&rows, 0).reshape(shape),
@@ -174,7 +192,7 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         let shape = x.shape()?;
         let mut data = vec![0.0; shape.n_elements().unwrap_or(0)];
         data[element] = 1.0;
-        self.leave(x.new_constant(shape, &data))
+        self.from_handle(x.new_constant(shape, &data))
     }
 
     /// For each of some elements of `x` a tensor that is 1 there and 0 elsewhere, stacked.
@@ -195,12 +213,12 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         units.ok().map(|()| units)
     }
 
-    /// An answer of one tensor.
-    pub(super) fn leave(&self, x: Handle<'_, P>) -> Result<P::Leaf, Error> {
-        P::Leaf::leave(&self.home, x)
+    /// What was computed, as a leaf.
+    fn from_handle(&self, x: Handle<'_, P>) -> Result<P::Leaf, Error> {
+        P::Leaf::from_handle(&self.recorder, x)
     }
 
-    /// An answer with one tensor for each leaf, in the form of `x`.
+    /// A list with one tensor for each leaf in the form of `x`.
     #[track_caller]
     pub(super) fn in_form(&self, list: Vec<P::Leaf>) -> Result<Like<P>, Error> {
         in_form(&self.form, list, P::Leaf::clone)
@@ -209,6 +227,42 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
     /// A row of blocks for each leaf, in the form of `x` of the form of `x`.
     #[track_caller]
     pub(super) fn blocks(&self, rows: Vec<Like<P>>) -> Result<P::With<Like<P>>, Error> {
-        in_form(&self.form, rows, |_| self.form.map(&mut P::Leaf::clone))
+        in_form(&self.form, rows, |leaf| self.filled(leaf))
+    }
+
+    /// `leaf` in place of each leaf of `x`.
+    pub(super) fn filled(&self, leaf: &P::Leaf) -> Like<P> {
+        self.form.map(&mut |_| leaf.clone())
+    }
+
+    /// [`filled`](Recording::filled) in place of each leaf of `x`.
+    pub(super) fn filled_blocks(&self, leaf: &P::Leaf) -> P::With<Like<P>> {
+        self.form.map(&mut |_| self.filled(leaf))
+    }
+
+    /// The answer of the transform. On the face on a tape `fill` makes one of the void handle for
+    /// an error.
+    pub(super) fn answer<X>(
+        &self,
+        found: Result<X, Error>,
+        fill: impl FnOnce(&P::Leaf) -> X,
+    ) -> Answer<P, X> {
+        P::Leaf::answer(&self.recorder, self.y, found, fill)
+    }
+
+    /// An answer with one leaf for each leaf of `x`, in its form.
+    #[track_caller]
+    pub(super) fn answer_in_form(&self, found: Result<Vec<P::Leaf>, Error>) -> Answer<P, Like<P>> {
+        let found = match found {
+            Ok(list) => self.in_form(list),
+            Err(error) => Err(error),
+        };
+        self.answer(found, |void| self.filled(void))
+    }
+
+    /// An answer of `y` and of what is made of the recording.
+    pub(super) fn answer_with<M>(self, make: impl FnOnce(Self) -> M) -> Answer<P, (P::Leaf, M)> {
+        let y = self.answer(self.value(), P::Leaf::clone);
+        P::Leaf::map_answer(y, |y| (y, make(self)))
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::ground::Error;
-use crate::transform::face::{Call, Leaf};
+use crate::transform::face::{Answer, Call, Leaf};
 use crate::transform::params::{Like, Params};
 use crate::transform::recording::Recording;
 
@@ -22,10 +22,7 @@ use crate::transform::recording::Recording;
 /// // d/dx [x · d/dy (x + y)] = 1, also where y = x.
 /// let tape = Tape::<f64>::new();
 /// let x = tape.var(5.0);
-/// let outer = transform::grad(
-///     |x| tape.attempt(|| Ok(x * transform::grad(|y| x + y, x)?)),
-///     x,
-/// )?;
+/// let outer = transform::grad(|x| x * transform::grad(|y| x + y, x), x);
 /// assert_eq!(outer.item()?, 1.0);
 /// # Ok::<(), grad_core::Error>(())
 /// ```
@@ -34,12 +31,12 @@ use crate::transform::recording::Recording;
 /// [`NotScalar`](crate::ErrorKind::NotScalar) if the output has more elements than one; whatever
 /// goes wrong in `f` and in its rules.
 #[track_caller]
-pub fn grad<P, F>(f: F, x: P) -> Result<Like<P>, Error>
+pub fn grad<P, F>(f: F, x: P) -> Answer<P, Like<P>>
 where
     P: Params,
     P::Leaf: Call<F, P, P::Convention>,
 {
-    Pullback { at: Recording::new("grad", f, x)? }.gradient()
+    Pullback { at: Recording::new("grad", f, x) }.gradient()
 }
 
 /// The value of a function with one output, and its gradient: `(f(x), ∇f(x))`.
@@ -53,14 +50,19 @@ where
 /// # Errors
 /// Those of [`grad`].
 #[track_caller]
-pub fn value_and_grad<P, F>(f: F, x: P) -> Result<(P::Leaf, Like<P>), Error>
+pub fn value_and_grad<P, F>(f: F, x: P) -> Answer<P, (P::Leaf, Like<P>)>
 where
     P: Params,
     P::Leaf: Call<F, P, P::Convention>,
 {
-    let at = Recording::new("value_and_grad", f, x)?;
+    let at = Recording::new("value_and_grad", f, x);
+    at.answer(both(&at), |void| (void.clone(), at.filled(void)))
+}
+
+#[track_caller]
+fn both<P: Params<Leaf: Leaf>>(at: &Recording<P>) -> Result<(P::Leaf, Like<P>), Error> {
     let gradient = at.pull(at.y(), None)?;
-    Ok((at.leave(at.y())?, at.in_form(gradient)?))
+    Ok((at.value()?, at.in_form(gradient)?))
 }
 
 /// The value of a function, and its pullback, which turns cotangents of the output into cotangents
@@ -77,13 +79,12 @@ where
 /// # Errors
 /// Whatever goes wrong in `f`.
 #[track_caller]
-pub fn vjp<P, F>(f: F, x: P) -> Result<(P::Leaf, Pullback<P>), Error>
+pub fn vjp<P, F>(f: F, x: P) -> Answer<P, (P::Leaf, Pullback<P>)>
 where
     P: Params,
     P::Leaf: Call<F, P, P::Convention>,
 {
-    let at = Recording::new("vjp", f, x)?;
-    Ok((at.leave(at.y())?, Pullback { at }))
+    Recording::new("vjp", f, x).answer_with(|at| Pullback { at })
 }
 
 /// The linear map `ȳ ↦ Jᵀ ȳ` of a function at a point; made by [`vjp`].
@@ -98,8 +99,8 @@ impl<P: Params<Leaf: Leaf>> Pullback<P> {
     /// [`CotangentShape`](crate::ErrorKind::CotangentShape) if `ct` is not shaped like the output;
     /// whatever goes wrong in a rule.
     #[track_caller]
-    pub fn call(&self, ct: P::Leaf) -> Result<Like<P>, Error> {
-        self.at.in_form(self.at.pull(self.at.y(), Some(ct))?)
+    pub fn call(&self, ct: P::Leaf) -> Answer<P, Like<P>> {
+        self.pull(Some(ct))
     }
 
     /// The gradient of a function with one output, as [`grad`] gives it: the cotangents for 1.
@@ -114,8 +115,13 @@ impl<P: Params<Leaf: Leaf>> Pullback<P> {
     /// [`NotScalar`](crate::ErrorKind::NotScalar) if the output has more elements than one;
     /// whatever goes wrong in a rule.
     #[track_caller]
-    pub fn gradient(&self) -> Result<Like<P>, Error> {
-        self.at.in_form(self.at.pull(self.at.y(), None)?)
+    pub fn gradient(&self) -> Answer<P, Like<P>> {
+        self.pull(None)
+    }
+
+    #[track_caller]
+    fn pull(&self, ct: Option<P::Leaf>) -> Answer<P, Like<P>> {
+        self.at.answer_in_form(self.at.pull(self.at.y(), ct))
     }
 }
 
@@ -140,12 +146,17 @@ impl<P: Params<Leaf: Leaf>> fmt::Debug for Pullback<P> {
 /// Whatever goes wrong in `f` and in its rules; a backend without `concat` can only do functions
 /// with one output.
 #[track_caller]
-pub fn jacrev<P, F>(f: F, x: P) -> Result<Like<P>, Error>
+pub fn jacrev<P, F>(f: F, x: P) -> Answer<P, Like<P>>
 where
     P: Params,
     P::Leaf: Call<F, P, P::Convention>,
 {
-    let at = Recording::new("jacrev", f, x)?;
+    let at = Recording::new("jacrev", f, x);
+    at.answer_in_form(row_by_row(&at))
+}
+
+#[track_caller]
+fn row_by_row<P: Params<Leaf: Leaf>>(at: &Recording<P>) -> Result<Vec<P::Leaf>, Error> {
     let y = at.y().shape()?;
     let n = y.n_elements().unwrap_or(0);
     let mut rows = Vec::with_capacity(n);
@@ -158,5 +169,5 @@ where
         let of_leaf = rows.iter().map(|row: &Vec<P::Leaf>| &row[leaf]).collect();
         jacobian.push(at.rows(of_leaf, at.y(), x)?);
     }
-    at.in_form(jacobian)
+    Ok(jacobian)
 }

@@ -1,7 +1,7 @@
 //! Transforms of second order: Hessians, and their products with vectors.
 
 use crate::ground::Error;
-use crate::transform::face::Call;
+use crate::transform::face::{Answer, Call, Leaf};
 use crate::transform::params::{Like, Params};
 use crate::transform::recording::Recording;
 
@@ -22,20 +22,21 @@ use crate::transform::recording::Recording;
 /// goes wrong in `f` and in its rules; a backend without `concat` can only do leaves of one
 /// element.
 #[track_caller]
-pub fn hessian<P, F>(f: F, x: P) -> Result<P::With<Like<P>>, Error>
+pub fn hessian<P, F>(f: F, x: P) -> Answer<P, P::With<Like<P>>>
 where
     P: Params,
     P::Leaf: Call<F, P, P::Convention>,
 {
-    let at = Recording::new("hessian", f, x)?;
+    let at = Recording::new("hessian", f, x);
+    at.answer(blocks(&at), |void| at.filled_blocks(void))
+}
+
+#[track_caller]
+fn blocks<P: Params<Leaf: Leaf>>(at: &Recording<P>) -> Result<P::With<Like<P>>, Error> {
     let gradient = at.gradient()?;
     let mut rows = Vec::with_capacity(gradient.len());
     for &row in &gradient {
-        let mut blocks = Vec::with_capacity(gradient.len());
-        for x in at.x() {
-            blocks.push(at.columns(row, x)?);
-        }
-        rows.push(at.in_form(blocks)?);
+        rows.push(at.in_form(at.all_columns(row)?)?);
     }
     at.blocks(rows)
 }
@@ -55,17 +56,17 @@ where
 /// # Errors
 /// Those of [`hvp`].
 #[track_caller]
-pub fn hessian_diagonal<P, F>(f: F, x: P) -> Result<Like<P>, Error>
+pub fn hessian_diagonal<P, F>(f: F, x: P) -> Answer<P, Like<P>>
 where
     P: Params,
     P::Leaf: Call<F, P, P::Convention>,
 {
-    let at = Recording::new("hessian_diagonal", f, x)?;
+    let at = Recording::new("hessian_diagonal", f, x);
     let mut ones = Vec::new();
     for x in at.x() {
         ones.push(x.ones_like());
     }
-    at.in_form(at.hvp(ones)?)
+    at.answer_in_form(at.hvp(ones))
 }
 
 /// The product of the Hessian of a function with one output and a vector, `H v`, for a `v` in the
@@ -86,17 +87,22 @@ where
 /// [`CotangentShape`](crate::ErrorKind::CotangentShape) if a vector is not shaped like its leaf;
 /// whatever goes wrong in `f` and in its rules.
 #[track_caller]
-pub fn hvp<P, F>(f: F, x: P, v: P) -> Result<Like<P>, Error>
+pub fn hvp<P, F>(f: F, x: P, v: P) -> Answer<P, Like<P>>
 where
     P: Params,
     P::Leaf: Call<F, P, P::Convention>,
 {
-    let at = Recording::new("hvp", f, x)?;
-    let (mut held, v) = (Vec::new(), at.tangents(&v)?);
+    let at = Recording::new("hvp", f, x);
+    at.answer_in_form(hessian_times(&at, &v))
+}
+
+#[track_caller]
+fn hessian_times<P: Params<Leaf: Leaf>>(at: &Recording<P>, v: &P) -> Result<Vec<P::Leaf>, Error> {
+    let (mut tangents, v) = (Vec::new(), at.tangents(v)?);
     for (x, v) in at.x().into_iter().zip(&v) {
-        held.push(at.hold(x, v)?);
+        tangents.push(at.tangent(x, v)?);
     }
-    at.in_form(at.hvp(held)?)
+    at.hvp(tangents)
 }
 
 /// The product of a vector and the Hessian of a function with one output, `vᵀ H`, for a `v` in the
@@ -114,21 +120,26 @@ where
 /// # Errors
 /// Those of [`hvp`].
 #[track_caller]
-pub fn vhp<P, F>(f: F, x: P, v: P) -> Result<Like<P>, Error>
+pub fn vhp<P, F>(f: F, x: P, v: P) -> Answer<P, Like<P>>
 where
     P: Params,
     P::Leaf: Call<F, P, P::Convention>,
 {
-    let at = Recording::new("vhp", f, x)?;
-    let v = at.tangents(&v)?;
+    let at = Recording::new("vhp", f, x);
+    at.answer_in_form(times_hessian(&at, &v))
+}
+
+#[track_caller]
+fn times_hessian<P: Params<Leaf: Leaf>>(at: &Recording<P>, v: &P) -> Result<Vec<P::Leaf>, Error> {
+    let v = at.tangents(v)?;
     let gradient = at.gradient()?;
     let mut product = None;
     for ((x, v), gradient) in at.x().into_iter().zip(&v).zip(gradient) {
-        let term = (gradient * at.hold(x, v)?).sum();
+        let term = (gradient * at.tangent(x, v)?).sum();
         product = Some(product.map_or(term, |sum| sum + term));
     }
-    at.in_form(match product {
-        Some(product) => at.pull(product, None)?,
-        None => Vec::new(),
-    })
+    match product {
+        Some(product) => at.pull(product, None),
+        None => Ok(Vec::new()),
+    }
 }

@@ -159,9 +159,9 @@ impl<T: TensorLike> Scene<T> {
             tape.clear();
             let Recorded { inputs, errors: [x, y, w] } = self.record(tape, block.clone())?;
             let ones = self.weights.full(&[block.len()], 1.0)?;
-            let dx = each(tape.backward_with(x, ones.clone(), inputs)?, |dx| dx.to_host())?;
-            let dy = each(tape.backward_with(y, ones.clone(), inputs)?, |dy| dy.to_host())?;
-            of_weights.extend(tape.backward_with(w, ones, inputs[INPUTS - 1])?.to_host()?);
+            let dx = each(tape.plain().vjp(x, ones.clone(), inputs)?, |dx| dx.to_host())?;
+            let dy = each(tape.plain().vjp(y, ones.clone(), inputs)?, |dy| dy.to_host())?;
+            of_weights.extend(tape.plain().vjp(w, ones, inputs[INPUTS - 1])?.to_host()?);
             for (row, o) in block.enumerate() {
                 let (camera, point) = (CAMERA * (o % n), CAMERA * n + POINT * (o % m));
                 for derivatives in [&dx, &dy] {

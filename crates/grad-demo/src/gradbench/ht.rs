@@ -186,12 +186,12 @@ impl<T: TensorLike> Hand<T> {
     /// to those of each point, then to θ.
     fn jacobian(&self, tape: &Tape<T>) -> anyhow::Result<T> {
         let Recorded { theta, us, errors } = self.record(tape);
-        let by_theta = tape.forward_batch(errors, [(theta, self.units(THETA)?)])?;
+        let by_theta = tape.plain().jvp_batch(errors, [(theta, self.units(THETA)?)])?;
         let Some(us) = us else { return Ok(by_theta) };
         // The error of a point depends on its own u only, so those of all points move at once.
         let n = us.shape()?[0];
         let along = self.units(2)?.reshape(&[2, 1, 2])?.expand(&[2, n, 2])?;
-        Ok(tape.forward_batch(errors, [(us, along)])?.concat(&[&by_theta], 0)?)
+        Ok(tape.plain().jvp_batch(errors, [(us, along)])?.concat(&[&by_theta], 0)?)
     }
 
     /// The unit vectors of n axes.

@@ -79,8 +79,8 @@ fn nearest<T: TensorLike>(points: &T, centroids: &T) -> Result<Vec<usize>, Error
 fn direction<T: TensorLike>(points: &T, centroids: &T) -> Result<T, Error> {
     let tape = Tape::<T>::new();
     let centroids = tape.var(centroids.clone());
-    let gradient = tape.grad(cost(points, centroids), centroids)?;
-    let diagonal = tape.jvp(gradient, [(centroids, centroids.ones_like())])?; // H 1
+    let gradient = tape.grad(cost(points, centroids), centroids);
+    let diagonal = tape.jvp(gradient, [(centroids, centroids.ones_like())]); // H 1
     (gradient / diagonal).value()
 }
 

@@ -1,7 +1,7 @@
 //! The optimizer of GradBench, gradient descent with a step that adapts: of plain numbers, and of
 //! handles in the middle of a recording, so that one can differentiate through it.
 
-use grad_core::transform::{self, Bare, Call, Linearized, Params, Pullback};
+use grad_core::transform::{self, Answer, Bare, Call, Like, Linearized, Params, Pullback};
 use grad_core::{Error, ErrorKind, Tape, TensorLike, Var};
 
 use super::problem::each;
@@ -42,21 +42,19 @@ impl Mode {
         self,
         f: F,
         x: [L; N],
-    ) -> Result<(L, Gradient<[L; N]>), Error>
+    ) -> L::Answer<(L, Gradient<[L; N]>)>
     where
         L: Call<F, [L; N], Bare>,
         [L; N]: Params<Leaf = L, Convention = Bare>,
     {
-        Ok(match self {
-            Mode::Forward => {
-                let (y, linearized) = transform::linearize(f, x)?;
+        match self {
+            Mode::Forward => L::map_answer(transform::linearize(f, x), |(y, linearized)| {
                 (y, Gradient::Forward(linearized))
-            }
-            Mode::Reverse => {
-                let (y, pullback) = transform::vjp(f, x)?;
+            }),
+            Mode::Reverse => L::map_answer(transform::vjp(f, x), |(y, pullback)| {
                 (y, Gradient::Reverse(pullback))
-            }
-        })
+            }),
+        }
     }
 }
 
@@ -67,7 +65,7 @@ pub(crate) enum Gradient<P: Params<Leaf: transform::Leaf>> {
 }
 
 impl<P: Params<Leaf: transform::Leaf>> Gradient<P> {
-    pub(crate) fn get(&self) -> Result<transform::Like<P>, Error> {
+    pub(crate) fn get(&self) -> Answer<P, Like<P>> {
         match self {
             Gradient::Forward(linearized) => linearized.jacobian(),
             Gradient::Reverse(pullback) => pullback.gradient(),
@@ -103,8 +101,8 @@ where
     F: Fn([Var<'t, T>; N]) -> Var<'t, T>,
 {
     let f = |x: [Var<'t, T>; N]| {
-        let (y, gradient) = mode.at(&f, x)?;
-        Ok((y.item()?, move || gradient.get()))
+        let (y, gradient) = mode.at(&f, x);
+        Ok((y.item()?, move || Ok(gradient.get())))
     };
     descend(tape, f, start)
 }

@@ -78,39 +78,41 @@ impl Problem for DoublePendulum {
 }
 
 /// The Lagrangian of each of n pendulums: `[n, 2]`, `[n, 2]` → `[n]`.
-fn lagrangian<'t, T: TensorLike>(q: Var<'t, T>, v: Var<'t, T>) -> Result<Var<'t, T>, Error> {
+fn lagrangian<'t, T: TensorLike>(q: Var<'t, T>, v: Var<'t, T>) -> Var<'t, T> {
     // The second mass is where the first one is, and then a rod further.
     let x = q.sin().cumsum(-1);
     let y = -q.cos().cumsum(-1);
     let along = |position| q.tape().jvp(position, [(q, v)]);
-    let kinetic = (along(x)?.square() + along(y)?.square()) / 2.0;
-    Ok((kinetic - G * y).sum_axes(-1))
+    let kinetic = (along(x).square() + along(y).square()) / 2.0;
+    (kinetic - G * y).sum_axes(-1)
 }
 
 /// The generalized forces ∂L/∂q and momenta ∂L/∂q̇, each `[n, 2]`.
-fn slopes<'t, T: TensorLike>(q: Var<'t, T>, v: Var<'t, T>) -> Result<[Var<'t, T>; 2], Error> {
+fn slopes<'t, T: TensorLike>(q: Var<'t, T>, v: Var<'t, T>) -> [Var<'t, T>; 2] {
     // The pendulums know nothing of each other, so the gradient of the sum has a row for each.
-    q.tape().grad(lagrangian(q, v)?.sum(), [q, v])
+    q.tape().grad(lagrangian(q, v).sum(), [q, v])
 }
 
 /// The matrices ∂y/∂x of vectors `y` that depend on the vectors `x`, each on its own: `[n, 2, 2]`.
-fn jacobians<'t, T: TensorLike>(y: Var<'t, T>, x: Var<'t, T>) -> Result<Var<'t, T>, Error> {
-    let column =
-        |unit: [f64; 2]| y.tape().jvp(y, [(x, x.new_constant([2], &unit).expand(x.shape()?))]);
-    Ok(y.tape().stack(&[column([1.0, 0.0])?, column([0.0, 1.0])?], -1))
+fn jacobians<'t, T: TensorLike>(y: Var<'t, T>, x: Var<'t, T>) -> Var<'t, T> {
+    let column = |unit: [f64; 2]| {
+        let t = x.zeros_like() + x.new_constant([2], &unit);
+        y.tape().jvp(y, [(x, t)])
+    };
+    y.tape().stack(&[column([1.0, 0.0]), column([0.0, 1.0])], -1)
 }
 
 /// q̈ by Euler and Lagrange: `[n, 2]`, `[n, 2]` → `[n, 2]`.
-fn acceleration<'t, T: TensorLike>(q: Var<'t, T>, v: Var<'t, T>) -> Result<Var<'t, T>, Error> {
-    let [force, momentum] = slopes(q, v)?;
-    let transport = q.tape().jvp(momentum, [(q, v)])?;
-    Ok(jacobians(momentum, v)?.solve(force - transport))
+fn acceleration<'t, T: TensorLike>(q: Var<'t, T>, v: Var<'t, T>) -> Var<'t, T> {
+    let [force, momentum] = slopes(q, v);
+    let transport = q.tape().jvp(momentum, [(q, v)]);
+    jacobians(momentum, v).solve(force - transport)
 }
 
 /// q̇ · ∂L/∂q̇ − L: `[n, 2]`, `[n, 2]` → `[n]`.
-fn energy<'t, T: TensorLike>(q: Var<'t, T>, v: Var<'t, T>) -> Result<Var<'t, T>, Error> {
-    let [_, momentum] = slopes(q, v)?;
-    Ok((momentum * v).sum_axes(-1) - lagrangian(q, v)?)
+fn energy<'t, T: TensorLike>(q: Var<'t, T>, v: Var<'t, T>) -> Var<'t, T> {
+    let [_, momentum] = slopes(q, v);
+    (momentum * v).sum_axes(-1) - lagrangian(q, v)
 }
 
 /// The frequencies of small swings around rest, ascending: `[2]`.
@@ -121,28 +123,28 @@ fn frequencies<T: TensorLike>(model: &T) -> anyhow::Result<Vec<f64>> {
     let tape = Tape::<T>::new();
     let rest = model.full(&[1, 2], 0.0)?;
     let (q, v) = (tape.var(rest.clone()), tape.var(rest));
-    let [force, momentum] = slopes(q, v)?;
-    let stiffness = -jacobians(force, q)?;
-    let c = jacobians(momentum, v)?.cholesky();
+    let [force, momentum] = slopes(q, v);
+    let stiffness = -jacobians(force, q);
+    let c = jacobians(momentum, v).cholesky();
     let half = c.triangular_solve(stiffness, false);
     let whole = c.triangular_solve(half.transpose(-1, -2), false);
     Ok(whole.eigvalsh().sqrt().to_host()?)
 }
 
 /// How a state changes. A state is q beside q̇: `[n, 4]` → `[n, 4]`.
-fn rate<'t, T: TensorLike>(state: Var<'t, T>) -> Result<Var<'t, T>, Error> {
+fn rate<'t, T: TensorLike>(state: Var<'t, T>) -> Var<'t, T> {
     let [q, v] = halves(state);
-    Ok(state.tape().concat(&[v, acceleration(q, v)?], -1))
+    state.tape().concat(&[v, acceleration(q, v)], -1)
 }
 
 /// The state a time `dt` later, by the method of Runge and Kutta of order 4.
 fn advance<T: TensorLike>(state: &T, dt: f64) -> Result<T, Error> {
     let tape = Tape::<T>::new();
     let x = tape.var(state.clone());
-    let a = rate(x)?;
-    let b = rate(x + a * (dt / 2.0))?;
-    let c = rate(x + b * (dt / 2.0))?;
-    let d = rate(x + c * dt)?;
+    let a = rate(x);
+    let b = rate(x + a * (dt / 2.0));
+    let c = rate(x + b * (dt / 2.0));
+    let d = rate(x + c * dt);
     (x + (a + 2.0 * b + 2.0 * c + d) * (dt / 6.0)).value()
 }
 
@@ -155,7 +157,7 @@ fn halves<'t, T: TensorLike>(state: Var<'t, T>) -> [Var<'t, T>; 2] {
 fn energy_of<T: TensorLike>(state: &T) -> Result<f64, Error> {
     let tape = Tape::<T>::new();
     let [q, v] = halves(tape.var(state.clone()));
-    energy(q, v)?.item()
+    energy(q, v).item()
 }
 
 /// q̈ as textbooks derive it, for m = l = 1.
@@ -175,7 +177,7 @@ fn error_of_acceleration<T: TensorLike>(model: &T) -> anyhow::Result<f64> {
         (0..100).map(|_| std::array::from_fn(|_| PI * (2.0 * random.f64() - 1.0))).collect();
     let tape = Tape::<T>::new();
     let [q, v] = halves(tape.var(model.from_host(&[100, 4], states.as_flattened())?));
-    let found = acceleration(q, v)?.to_host()?;
+    let found = acceleration(q, v).to_host()?;
     let errors = found.iter().zip(states.into_iter().flat_map(textbook));
     Ok(largest(errors.map(|(found, expected)| (found - expected).abs())))
 }

@@ -79,12 +79,10 @@ type Model<T> = for<'t> fn(Var<'t, T>, Var<'t, T>) -> Var<'t, T>;
 
 /// The speeds are derivatives of the energy.
 fn by_energy<'t, T: TensorLike>(theta: Var<'t, T>, state: Var<'t, T>) -> Var<'t, T> {
-    state.tape().attempt(|| {
-        // The states do not see each other, so the gradient of the sum has that of each.
-        let slope = transform::grad(|state| ENERGY.apply(theta, state).sum(), state)?;
-        // (∂H/∂q, ∂H/∂p) to (∂H/∂p, −∂H/∂q).
-        Ok(slope.flip([-1]) * state.new_constant([2], &[1.0, -1.0]))
-    })
+    // The states do not see each other, so the gradient of the sum has that of each.
+    let slope = transform::grad(|state| ENERGY.apply(theta, state).sum(), state);
+    // (∂H/∂q, ∂H/∂p) to (∂H/∂p, −∂H/∂q).
+    slope.flip([-1]) * state.new_constant([2], &[1.0, -1.0])
 }
 
 /// The speeds are what the network says.

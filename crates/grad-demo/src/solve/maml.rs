@@ -78,24 +78,20 @@ enum Objective {
 }
 
 impl Objective {
-    fn loss<'t, T: TensorLike>(
-        self,
-        theta: Var<'t, T>,
-        task: Task<Var<'t, T>>,
-    ) -> Result<Var<'t, T>, Error> {
+    fn loss<'t, T: TensorLike>(self, theta: Var<'t, T>, task: Task<Var<'t, T>>) -> Var<'t, T> {
         let theta = match self {
-            Objective::AfterStep => theta - step(theta, task)?,
-            Objective::FirstOrder => theta - step(theta, task)?.detach(),
+            Objective::AfterStep => theta - step(theta, task),
+            Objective::FirstOrder => theta - step(theta, task).detach(),
             Objective::BeforeStep => theta,
         };
-        Ok(loss(theta, task.asked).mean())
+        loss(theta, task.asked).mean()
     }
 }
 
 /// The step that learns the tasks, `α ∇L(θ)`; `theta` has a row for each task.
-fn step<'t, T: TensorLike>(theta: Var<'t, T>, task: Task<Var<'t, T>>) -> Result<Var<'t, T>, Error> {
+fn step<'t, T: TensorLike>(theta: Var<'t, T>, task: Task<Var<'t, T>>) -> Var<'t, T> {
     // A task's loss depends on its own row alone, so the gradient of the sum has that of each.
-    Ok(STEP * transform::grad(|theta| loss(theta, task.shown).sum(), theta)?)
+    STEP * transform::grad(|theta| loss(theta, task.shown).sum(), theta)
 }
 
 /// The mean square error of each task.
@@ -152,7 +148,7 @@ fn train<T: TensorLike>(model: &T, objective: Objective, progress: &Progress) ->
         let tape = Tape::<T>::new();
         let weights = tape.var(theta.clone());
         let tasks = Task::random(model, BATCH, &mut random)?.on(&tape);
-        let loss = objective.loss(copies(weights, BATCH), tasks)?;
+        let loss = objective.loss(copies(weights, BATCH), tasks);
         let gradient = tape.backward(loss, weights)?;
         // The rate falls to 0 as a cosine does: long steps first, and no noise at the end.
         let rate = 0.01 * (1.0 + (PI * n as f64 / STEPS as f64).cos());
@@ -167,8 +163,8 @@ fn evaluate<T: TensorLike>(theta: &T) -> anyhow::Result<[f64; 2]> {
     let tape = Tape::<T>::new();
     let tasks = Task::random(theta, NEW_TASKS, &mut fastrand::Rng::with_seed(2))?.on(&tape);
     let theta = copies(tape.constant(theta.clone()), NEW_TASKS);
-    let before = Objective::BeforeStep.loss(theta, tasks)?;
-    let after = Objective::AfterStep.loss(theta, tasks)?;
+    let before = Objective::BeforeStep.loss(theta, tasks);
+    let after = Objective::AfterStep.loss(theta, tasks);
     Ok([before.item()?, after.item()?])
 }
 

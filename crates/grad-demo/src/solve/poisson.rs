@@ -18,7 +18,7 @@
 
 use std::f64::consts::PI;
 
-use grad_core::{Error, Tape, TensorLike, Var, transform};
+use grad_core::{Tape, TensorLike, Var, transform};
 
 use super::grid::grid;
 use super::network::Mlp;
@@ -49,7 +49,7 @@ impl Problem for Poisson {
         let theta = least_squares(
             |theta| {
                 let points = points.each_ref().map(|x| theta.tape().constant(x.clone()));
-                theta.tape().attempt(|| Ok(residual(theta, points)?.reshape([GRID * GRID])))
+                residual(theta, points).reshape([GRID * GRID])
             },
             start.clone(),
             STEPS,
@@ -71,15 +71,12 @@ fn u<'t, T: TensorLike>(theta: Var<'t, T>, [x, y]: [Var<'t, T>; 2]) -> Var<'t, T
 }
 
 /// By how much the equation is missed, at each point.
-fn residual<'t, T: TensorLike>(
-    theta: Var<'t, T>,
-    [x, y]: [Var<'t, T>; 2],
-) -> Result<Var<'t, T>, Error> {
+fn residual<'t, T: TensorLike>(theta: Var<'t, T>, [x, y]: [Var<'t, T>; 2]) -> Var<'t, T> {
     // Each u depends on its own x alone, so the Hessian of the sum is diagonal: it is ∂²u/∂x².
-    let u_xx = transform::hessian_diagonal(|x| u(theta, [x, y]).sum(), x)?;
-    let u_yy = transform::hessian_diagonal(|y| u(theta, [x, y]).sum(), y)?;
+    let u_xx = transform::hessian_diagonal(|x| u(theta, [x, y]).sum(), x);
+    let u_yy = transform::hessian_diagonal(|y| u(theta, [x, y]).sum(), y);
     let f = 2.0 * PI * PI * solution([x, y]);
-    Ok(-u_xx - u_yy - f)
+    -u_xx - u_yy - f
 }
 
 fn solution<'t, T: TensorLike>([x, y]: [Var<'t, T>; 2]) -> Var<'t, T> {

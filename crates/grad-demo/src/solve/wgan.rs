@@ -147,7 +147,7 @@ fn slopes<'t, T: TensorLike>(critic: Var<'t, T>, at: Var<'t, T>) -> Var<'t, T> {
     // A point has no influence on what the critic says about another: the gradient of the sum is
     // that at each point.
     let score = |x| CRITIC.apply(critic, x).sum();
-    critic.tape().attempt(|| transform::grad(score, at)).norm_axes(2.0, [-1])
+    transform::grad(score, at).norm_axes(2.0, [-1])
 }
 
 /// How far |∇D| is from 1 on average, between the data and their imitations.

@@ -19,7 +19,7 @@ pub(super) fn nth_derivatives<'t, T: TensorLike>(
     let mut y = vec![parse(text, *x)?];
     for _ in 0..orders {
         let last = y[y.len() - 1];
-        y.push(tape.grad(last, *x).map_err(|error| error.to_string())?);
+        y.push(tape.grad(last, *x));
     }
     Ok(y)
 }

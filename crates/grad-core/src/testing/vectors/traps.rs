@@ -177,7 +177,6 @@ pub fn check_trap<T: TensorLike>(model: &T, trap: &Trap) -> Result<(), Failure> 
     };
     compare("output", want.output.as_ref(), y)?;
     let grads = tape.vjp(y, y.ones_like(), &x);
-    let grads = grads.map_err(|error| failed("grads", error.to_string(), "a value"))?;
     for (at, &grad) in grads.iter().enumerate() {
         compare("grads", want.grads.as_ref().map(|grads| &grads[at]), grad)?;
     }
@@ -186,8 +185,7 @@ pub fn check_trap<T: TensorLike>(model: &T, trap: &Trap) -> Result<(), Failure> 
         for &grad in &grads {
             sum += grad.sum();
         }
-        let second = tape.grads(sum, &x);
-        let second = second.map_err(|error| failed("second", error.to_string(), "a value"))?;
+        let second = tape.grad(sum, &x);
         for (at, &second) in second.iter().enumerate() {
             compare("second", want.second.as_ref().map(|second| &second[at]), second)?;
         }
