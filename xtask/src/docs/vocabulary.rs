@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use super::row;
 
-const SOURCE: &str = "crates/grad-core/src/testing/vectors/vocabulary.rs";
+const SOURCE: &str = "crates/grad-conformance/src/vectors/vocabulary.rs";
 
 pub(super) fn table(root: &Path) -> Result<String> {
     let source = fs::read_to_string(root.join(SOURCE));

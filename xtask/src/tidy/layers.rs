@@ -6,8 +6,8 @@ use super::source::{Source, identifier, words};
 use super::{Files, Finding};
 
 const CORE: &str = "crates/grad-core/src/";
-const READERS: [&str; 3] = ["trace.rs", "gradcheck.rs", "testing/"];
-const CATALOGUE: &str = "crates/grad-core/src/testing/catalogue.rs";
+const READERS: [&str; 2] = ["trace.rs", "gradcheck.rs"];
+const CATALOGUE: &str = "crates/grad-conformance/src/catalogue.rs";
 
 /// A `RefCell`, and a borrow of one, is only in `tape` and `var`: so it is in one place that no
 /// borrow is held while a rule or a backend runs.
@@ -36,10 +36,9 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ("pushforward.rs", &["ops"], "a sweep knows no concrete rule"),
     ("subgraph.rs", &["ops"], "a sweep knows no concrete rule"),
     ("ops/", SWEEPS, RULE),
-    ("ops/", &["trace", "view", "testing"], RULE),
+    ("ops/", &["trace", "view"], RULE),
     ("trace.rs", INNER, READS),
     ("gradcheck.rs", INNER, READS),
-    ("testing/", INNER, READS),
 ];
 const SWEEPS: &[&str] = &["arena", "subgraph", "calculus", "pullback", "pushforward"];
 const INNER: &[&str] = &["arena", "subgraph", "calculus", "pullback", "pushforward", "ops"];
@@ -294,7 +293,7 @@ crates/grad-core/src/shape.rs:2: imports `crate::tape`, but shapes stand on noth
     #[test]
     fn a_backend_that_imports_more_is_found() {
         let text = "//! grad_core::Tape\nuse grad_core::extend::Shape;\nuse grad_core::Tape;\n\
-                    #[cfg(test)]\nmod tests { use grad_core::testing::Reference; }\n";
+                    #[cfg(test)]\nmod tests { use grad_core::Tape; }\n";
         let transforms = "use grad_core::transform;\n";
         let files = [
             ("crates/grad-ndarray/src/a.rs", text),
@@ -340,8 +339,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
             (CATALOGUE, "const X: &str = \"add\";\n    \"max\" Real ..\n    \"lt\" Whole ..\n"),
         ];
         let expected = "\
-crates/grad-core/src/ops/a.rs:2: the operation \"add\" is not in crates/grad-core/src/testing/catalogue.rs
-crates/grad-core/src/ops/a.rs:19: the operation \"ge\" is not in crates/grad-core/src/testing/catalogue.rs
+crates/grad-core/src/ops/a.rs:2: the operation \"add\" is not in crates/grad-conformance/src/catalogue.rs
+crates/grad-core/src/ops/a.rs:19: the operation \"ge\" is not in crates/grad-conformance/src/catalogue.rs
 ";
         assert_eq!(findings(operations_are_in_the_catalogue, &files), expected);
     }

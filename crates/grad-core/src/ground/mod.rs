@@ -3,8 +3,6 @@
 mod error;
 mod format;
 mod not_finite;
-// The feature makes it public.
-#[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
 mod random;
 mod scalar;
 mod shape;
@@ -13,7 +11,6 @@ mod tensor;
 pub use error::{Error, ErrorKind, Mode, Unsupported};
 pub use format::{call, format_host, format_tensor, infix};
 pub use not_finite::{NotFinite, Quantity, Statistics};
-#[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
 pub use random::Random;
 pub use scalar::ScalarError;
 pub use shape::{Axes, Index, Shape, Slice, Window, n_elements};

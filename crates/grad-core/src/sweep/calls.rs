@@ -351,7 +351,7 @@ impl<T: TensorLike> Tape<T> {
     ///
     /// ```
     /// use grad_core::Tape;
-    /// use grad_core::testing::Reference;
+    /// use grad_conformance::Reference;
     ///
     /// let tape = Tape::<Reference>::new();
     /// let x = tape.var(vec![1.0, 2.0]);
@@ -378,7 +378,7 @@ impl<T: TensorLike> Tape<T> {
     ///
     /// ```
     /// use grad_core::Tape;
-    /// use grad_core::testing::Reference;
+    /// use grad_conformance::Reference;
     ///
     /// let tape = Tape::<Reference>::new();
     /// let x = tape.var(3.0);

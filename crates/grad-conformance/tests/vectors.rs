@@ -1,8 +1,7 @@
 //! The public test vectors, computed by PyTorch and JAX in float64, on the reference backend.
-#![cfg(feature = "vectors")]
 
-use grad_core::testing::Reference;
-use grad_core::testing::vectors::{Outcome, check, check_trap, parse, parse_traps};
+use grad_conformance::Reference;
+use grad_conformance::vectors::{Outcome, check, check_trap, parse, parse_traps};
 
 const OPS: &str = include_str!("data/ops.jsonl");
 const VARIANTS: &str = include_str!("data/variants.jsonl");

@@ -1,6 +1,6 @@
 //! `conformance!`: the tests of a backend, one for each method, operation and promise.
 
-/// A module of tests for a backend: every method of [`TensorLike`](crate::TensorLike), compared
+/// A module of tests for a backend: every method of [`TensorLike`](grad_core::TensorLike), compared
 /// with the reference; every operation under every law, to the third derivative; once with the
 /// backend's overrides of provided methods, once without.
 ///
@@ -8,8 +8,8 @@
 /// name in front is that of the module, for more than one in a file.
 ///
 /// ```
-/// grad_core::conformance!(grad_core::testing::Reference, 0.0.into());
-/// grad_core::conformance!(second: grad_core::testing::Reference, 0.0.into());
+/// grad_conformance::conformance!(grad_conformance::Reference, 0.0.into());
+/// grad_conformance::conformance!(second: grad_conformance::Reference, 0.0.into());
 /// ```
 ///
 /// Optional methods that the backend leaves out are reported (`cargo test -- --show-output`), and
@@ -37,8 +37,8 @@ macro_rules! conformance {
 
             /// The tensor, with the provided methods as they are defined.
             mod without_overrides {
-                fn model() -> impl $crate::TensorLike {
-                    $crate::testing::Minimal(super::model())
+                fn model() -> impl $crate::grad_core::TensorLike {
+                    $crate::Minimal(super::model())
                 }
 
                 $crate::conformance_of!(model);
@@ -53,21 +53,21 @@ macro_rules! conformance {
 macro_rules! conformance_of {
     ($model:ident) => {
         mod methods {
-            $crate::each_method!($crate::named_tests, $crate::testing::method);
+            $crate::each_method!($crate::named_tests, $crate::method);
         }
 
         mod operations {
-            $crate::each_operation!($crate::named_tests, $crate::testing::operation);
+            $crate::each_operation!($crate::named_tests, $crate::operation);
         }
 
         #[test]
-        fn misuse_is_an_error() -> $crate::testing::Verdict {
-            $crate::testing::misuse_is_an_error(&$model())
+        fn misuse_is_an_error() -> $crate::Verdict {
+            $crate::misuse_is_an_error(&$model())
         }
 
         #[test]
-        fn random_programs_fail_like_the_reference() -> $crate::testing::Verdict {
-            $crate::testing::fuzz::fails_like_the_reference(&$model(), 0..100)
+        fn random_programs_fail_like_the_reference() -> $crate::Verdict {
+            $crate::fuzz::fails_like_the_reference(&$model(), 0..100)
         }
     };
 }
@@ -79,7 +79,7 @@ macro_rules! named_tests {
     ([$($name:ident)*] $check:path) => {
         $(
             #[test]
-            fn $name() -> $crate::testing::Verdict {
+            fn $name() -> $crate::Verdict {
                 $check(stringify!($name).trim_end_matches('_'), &super::model())
             }
         )*
@@ -124,7 +124,7 @@ macro_rules! each_operation {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{catalogue, methods};
+    use crate::{catalogue, methods};
 
     macro_rules! texts {
         ([$($name:ident)*]) => { [$(stringify!($name).trim_end_matches('_')),*] };

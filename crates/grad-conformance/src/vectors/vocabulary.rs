@@ -1,10 +1,10 @@
 //! The names that a file of test vectors uses, and what they are here: the table of
 //! `docs/vocabulary.md`, as code.
 
+use grad_core::{Axes, Conv, Index, Pool, Slice, Tape, TensorLike, Var};
 use serde_json::Value;
 
 use super::programs;
-use crate::{Axes, Conv, Index, Pool, Slice, Tape, TensorLike, Var};
 
 /// The function `op` of `x`, with the constants in `attrs`; `None` if there is no such function.
 ///

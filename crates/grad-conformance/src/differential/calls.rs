@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use crate::testing::Random;
-use crate::testing::catalogue::{Apply, catalogue};
-use crate::{Conv, Index, Pool, Slice, TensorLike, Var, Window};
+use grad_core::{Conv, Index, Pool, Slice, TensorLike, Var, Window};
+
+use crate::Random;
+use crate::catalogue::{Apply, catalogue};
 
 /// An operation with parameters that are drawn when it is called.
 pub(super) struct Call<T: TensorLike> {

@@ -4,10 +4,10 @@
 //! of its arguments, once for each comparison. All are made on inputs in every layout, and none may
 //! change its arguments.
 
-use crate::ground::list;
-use crate::testing::Reference;
-use crate::testing::compare::{Failure, Layout, Tolerance, Verdict, close, is_unsupported, pair};
-use crate::{Index, Shape, Slice, TensorLike, Window};
+use grad_core::{Index, Shape, Slice, TensorLike, Window};
+
+use crate::Reference;
+use crate::compare::{Failure, Layout, Tolerance, Verdict, close, is_unsupported, pair};
 
 /// A method call, on any backend.
 type Call<T> = fn(&[T]) -> Result<T, <T as TensorLike>::Error>;
@@ -182,7 +182,7 @@ pub fn method<T: TensorLike>(name: &str, model: &T) -> Verdict {
             continue;
         }
         for layout in Layout::ALL {
-            let context = || format!("{} at {}, {layout:?} inputs", row.text, list(&row.shapes));
+            let context = || format!("{} at {:?}, {layout:?} inputs", row.text, row.shapes);
             failures.extend(row.check(model, layout).err().map(|e| e.within(context())));
         }
     }

@@ -15,12 +15,11 @@ mod vocabulary;
 
 use std::fmt;
 
+use grad_core::{DType, Tape, TensorLike, Var};
 use serde::Deserialize;
 use serde_json::Value;
 
 pub use traps::{Trap, check_trap};
-
-use crate::{DType, Tape, TensorLike, Var};
 
 /// A line of a file of test vectors.
 #[derive(Clone, Debug, Deserialize)]
