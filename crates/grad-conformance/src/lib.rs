@@ -4,6 +4,7 @@ pub mod catalogue;
 mod compare;
 mod conformance;
 pub mod differential;
+mod draw;
 pub mod fuzz;
 pub mod laws;
 mod matrices;

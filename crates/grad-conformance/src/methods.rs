@@ -18,6 +18,8 @@ type Arguments<T> = (Vec<T>, Vec<Reference>);
 /// One comparison.
 struct Method<T: TensorLike> {
     name: &'static str,
+    /// True if a backend may leave the method out.
+    optional: bool,
     text: &'static str,
     call: Call<T>,
     oracle: Call<Reference>,
@@ -42,25 +44,6 @@ use Near::{Exact, Function, Solved, Sum};
 
 const NAN: f64 = f64::NAN;
 const INF: f64 = f64::INFINITY;
-
-/// The methods that a backend may leave out.
-const OPTIONAL: &[&str] = &[
-    "slice",
-    "unslice",
-    "index_select",
-    "index_add",
-    "gather",
-    "scatter_add",
-    "concat",
-    "unfold",
-    "fold",
-    "solve",
-    "triangular_solve",
-    "inv",
-    "slogdet",
-    "cholesky",
-    "eigh",
-];
 
 /// What IEEE 754 has to say something about, and what is far from 1.
 const ALL: &[f64] =
@@ -172,7 +155,7 @@ pub fn method<T: TensorLike>(name: &str, model: &T) -> Verdict {
             let (x, _) = row.inputs(model, Layout::Direct).ok()??;
             (row.call)(&x).err().filter(|error| is_unsupported(error))
         };
-        if OPTIONAL.contains(&name)
+        if row.optional
             && let Some(error) = left_out()
         {
             if reported != row.text {
@@ -296,217 +279,304 @@ fn index(shape: &[usize], data: &[usize]) -> Index {
     Index::new(shape, data).unwrap_or_else(|_| Index::from([]))
 }
 
-/// `method values near |x, y| call => shapes of the first comparison, of the second, ..;`
-macro_rules! rows {
-    ($($name:literal $values:ident $near:ident |$($x:ident),+| $call:expr =>
-        $($([$($n:literal),*])+),+;)*) => {
-        [$({
-            let call: Call<T> = |x| match x { [$($x),+] => $call, _ => x[0].sum(&[]) };
-            let oracle: Call<Reference> = |x| match x { [$($x),+] => $call, _ => x[0].sum(&[]) };
-            let rows: &[&[&[usize]]] = &[$(&[$(&[$($n),*]),+]),+];
-            let row = |shapes: &&[&[usize]]| Method {
-                name: $name,
-                text: stringify!($call),
-                call,
-                oracle,
-                values: $values,
-                near: $near,
-                shapes: shapes.iter().map(|&shape| Shape::from(shape)).collect(),
-            };
-            rows.iter().map(row).collect::<Vec<Method<T>>>()
-        }),*].into_iter().flatten().collect()
+/// Makes of the table its lines, and `each_method!`, the macro of its names.
+///
+/// The first argument is a `$` for that macro.
+macro_rules! table {
+    ($dollar:tt $($name:ident $(: $optional:ident)? {
+        $($values:ident $near:ident |$($x:ident),+| $call:expr => $($([$($n:literal),*])+),+;)*
+    })*) => {
+        fn table<T: TensorLike>() -> Vec<Method<T>> {
+            let mut methods = Vec::new();
+            $(
+                let name = stringify!($name);
+                let optional = stringify!($($optional)?) == "optional";
+                $({
+                    let call: Call<T> =
+                        |x| match x { [$($x),+] => $call, _ => x[0].sum(&[]) };
+                    let oracle: Call<Reference> =
+                        |x| match x { [$($x),+] => $call, _ => x[0].sum(&[]) };
+                    let cases: &[&[&[usize]]] = &[$(&[$(&[$($n),*]),+]),+];
+                    methods.extend(cases.iter().map(|shapes| Method {
+                        name,
+                        optional,
+                        text: stringify!($call),
+                        call,
+                        oracle,
+                        values: $values,
+                        near: $near,
+                        shapes: shapes.iter().map(|&shape| Shape::from(shape)).collect(),
+                    }));
+                })*
+            )*
+            methods
+        }
+
+        /// A test for each method that is compared, which calls a function with its name.
+        #[doc(hidden)]
+        #[macro_export]
+        macro_rules! each_method {
+            ($dollar check:path) => { $crate::named_tests! { $dollar check: $($name)* } };
+        }
     };
 }
 
-#[rustfmt::skip] // A table: method, values, tolerance, call, shapes.
-fn table<T: TensorLike>() -> Vec<Method<T>> {
-    rows! {
-        // Making and reading.
-        "full"      ALL Exact |x| x.full(&[2, 3], 0.1)          => [], [0];
-        "full"      ALL Exact |x| x.full(&[], NAN)              => [2];
-        "full"      ALL Exact |x| x.full(&[2, 0], 1.0)          => [2];
-        "full"      ALL Exact |x| x.full(&[1, 2, 1, 1, 2, 1], -INF) => [1];
-        "from_host" ALL Exact |x| x.from_host(&[2, 2], &[0.1, NAN, -INF, 1e300]) => [], [0];
-        "from_host" ALL Exact |x| x.from_host(&[], &[-0.1])     => [3];
-        "from_host" ALL Exact |x| x.from_host(&[0, 2], &[])     => [3];
-        "from_host" ALL Exact |x| x.from_host(&[1, 2, 1, 1, 2, 1], &[1.0, 2.0, 3.0, 4.0]) => [3];
-        "scalar"    ALL Exact |x| x.scalar(0.1)                 => [], [2, 3];
+// For each method a block:
+//
+// `name { values near |x, y| call => shapes of the first comparison, of the second, ..; }`,
+// `name: optional { .. }` for those that a backend may leave out.
+table! { $
+    // Making and reading.
+    full {
+        ALL Exact |x| x.full(&[2, 3], 0.1)              => [], [0];
+        ALL Exact |x| x.full(&[], NAN)                  => [2];
+        ALL Exact |x| x.full(&[2, 0], 1.0)              => [2];
+        ALL Exact |x| x.full(&[1, 2, 1, 1, 2, 1], -INF) => [1];
+    }
+    from_host {
+        ALL Exact |x| x.from_host(&[2, 2], &[0.1, NAN, -INF, 1e300]) => [], [0];
+        ALL Exact |x| x.from_host(&[], &[-0.1]) => [3];
+        ALL Exact |x| x.from_host(&[0, 2], &[]) => [3];
+        ALL Exact |x| x.from_host(&[1, 2, 1, 1, 2, 1], &[1.0, 2.0, 3.0, 4.0]) => [3];
+    }
+    scalar { ALL Exact |x| x.scalar(0.1) => [], [2, 3]; }
 
-        // Arithmetic. The first shapes bring every value together with every other.
-        "add"       ALL Exact |x, y| x.add(y) => [16, 1] [1, 16], [3, 3] [3], [2] [2, 2], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1], [2, 0] [1, 0], [1, 2, 1, 2, 1, 2] [2, 1, 2, 1, 1];
-        "sub"       ALL Exact |x, y| x.sub(y) => [16, 1] [1, 16], [3, 3] [3], [2] [2, 2], [] [], [2, 3] [3], [2, 1, 3] [4, 1], [0] [1], [1, 2, 1, 2, 1, 2] [2, 1, 2, 1, 1];
-        "mul"       ALL Exact |x, y| x.mul(y) => [16, 1] [1, 16], [3, 3] [3], [2] [2, 2], [] [2], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1], [1, 2, 1, 2, 1, 2] [2, 1, 2, 1, 1];
-        "div"       ALL Exact |x, y| x.div(y) => [16, 1] [1, 16], [3, 3] [3], [2] [2, 2], [] [2], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1], [1, 2, 1, 2, 1, 2] [2, 1, 2, 1, 1];
-        "pow"       NEAR_ONE Function |x, y| x.pow(y) => [12, 1] [1, 12], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1];
-        "neg"       ALL Exact |x| x.neg()             => [16], [], [2, 3], [2, 0], [1, 2, 1, 2, 1, 2];
-        "scale"     ALL Exact |x| x.scale(-0.1)       => [16], [], [2, 3], [2, 0];
-        "scale"     ALL Exact |x| x.scale(INF)        => [16];
-        "shift"     ALL Exact |x| x.shift(0.1)        => [16], [], [2, 3], [2, 0];
-        "recip"     ALL Exact |x| x.recip()           => [16], [], [2, 3], [2, 0];
-        "powf"      NEAR_ONE Function |x| x.powf(0.0) => [12], [], [0];
-        "powf"      NEAR_ONE Function |x| x.powf(1.0) => [12];
-        "powf"      NEAR_ONE Function |x| x.powf(2.0) => [12], [2, 3];
-        "powf"      NEAR_ONE Function |x| x.powf(-1.0) => [12];
-        "powf"      NEAR_ONE Function |x| x.powf(0.5) => [12];
-        "powf"      NEAR_ONE Function |x| x.powf(-2.5) => [12];
-        "powf"      NEAR_ONE Function |x| x.powf(INF) => [12];
-        "powf"      NEAR_ONE Function |x| x.powf(NAN) => [12];
-        "powi"      NEAR_ONE Function |x| x.powi(0)   => [12], [], [0];
-        "powi"      NEAR_ONE Function |x| x.powi(1)   => [12];
-        "powi"      NEAR_ONE Function |x| x.powi(2)   => [12], [2, 3];
-        "powi"      NEAR_ONE Function |x| x.powi(3)   => [12];
-        "powi"      NEAR_ONE Function |x| x.powi(-1)  => [12];
-        "powi"      NEAR_ONE Function |x| x.powi(-3)  => [12];
-        "mul_or_zero" ALL Exact |x, y| x.mul_or_zero(y) => [16, 1] [1, 16], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1];
-        "accumulate" ALL Exact |x, y| x.clone().accumulate(y) => [16] [16], [] [], [2, 3] [2, 3], [2, 0] [2, 0];
+    // Arithmetic. The first shapes bring every value together with every other.
+    add { ALL Exact |x, y| x.add(y) => [16, 1] [1, 16], [3, 3] [3], [2] [2, 2], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1], [2, 0] [1, 0], [1, 2, 1, 2, 1, 2] [2, 1, 2, 1, 1]; }
+    sub { ALL Exact |x, y| x.sub(y) => [16, 1] [1, 16], [3, 3] [3], [2] [2, 2], [] [], [2, 3] [3], [2, 1, 3] [4, 1], [0] [1], [1, 2, 1, 2, 1, 2] [2, 1, 2, 1, 1]; }
+    mul { ALL Exact |x, y| x.mul(y) => [16, 1] [1, 16], [3, 3] [3], [2] [2, 2], [] [2], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1], [1, 2, 1, 2, 1, 2] [2, 1, 2, 1, 1]; }
+    div { ALL Exact |x, y| x.div(y) => [16, 1] [1, 16], [3, 3] [3], [2] [2, 2], [] [2], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1], [1, 2, 1, 2, 1, 2] [2, 1, 2, 1, 1]; }
+    pow { NEAR_ONE Function |x, y| x.pow(y) => [12, 1] [1, 12], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1]; }
+    neg { ALL Exact |x| x.neg() => [16], [], [2, 3], [2, 0], [1, 2, 1, 2, 1, 2]; }
+    scale {
+        ALL Exact |x| x.scale(-0.1) => [16], [], [2, 3], [2, 0];
+        ALL Exact |x| x.scale(INF)  => [16];
+    }
+    shift { ALL Exact |x| x.shift(0.1) => [16], [], [2, 3], [2, 0]; }
+    recip { ALL Exact |x| x.recip() => [16], [], [2, 3], [2, 0]; }
+    powf {
+        NEAR_ONE Function |x| x.powf(0.0)  => [12], [], [0];
+        NEAR_ONE Function |x| x.powf(1.0)  => [12];
+        NEAR_ONE Function |x| x.powf(2.0)  => [12], [2, 3];
+        NEAR_ONE Function |x| x.powf(-1.0) => [12];
+        NEAR_ONE Function |x| x.powf(0.5)  => [12];
+        NEAR_ONE Function |x| x.powf(-2.5) => [12];
+        NEAR_ONE Function |x| x.powf(INF)  => [12];
+        NEAR_ONE Function |x| x.powf(NAN)  => [12];
+    }
+    powi {
+        NEAR_ONE Function |x| x.powi(0)  => [12], [], [0];
+        NEAR_ONE Function |x| x.powi(1)  => [12];
+        NEAR_ONE Function |x| x.powi(2)  => [12], [2, 3];
+        NEAR_ONE Function |x| x.powi(3)  => [12];
+        NEAR_ONE Function |x| x.powi(-1) => [12];
+        NEAR_ONE Function |x| x.powi(-3) => [12];
+    }
+    mul_or_zero { ALL Exact |x, y| x.mul_or_zero(y) => [16, 1] [1, 16], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1]; }
+    accumulate { ALL Exact |x, y| x.clone().accumulate(y) => [16] [16], [] [], [2, 3] [2, 3], [2, 0] [2, 0]; }
 
-        // Functions.
-        "exp"       NEAR_ONE Function |x| x.exp()     => [12], [], [2, 3], [0], [1, 2, 1, 2, 1, 2];
-        "ln"        ALL Function |x| x.ln()           => [16], [], [2, 3], [0];
-        "sin"       NEAR_ONE Function |x| x.sin()     => [12], [], [2, 3], [0];
-        "cos"       NEAR_ONE Function |x| x.cos()     => [12], [], [2, 3], [0];
-        "tanh"      ALL Function |x| x.tanh()         => [16], [], [2, 3], [0];
-        "sqrt"      ALL Function |x| x.sqrt()         => [16], [], [2, 3], [0];
-        "expm1"     NEAR_ONE Function |x| x.expm1()   => [12], [], [2, 3], [0];
-        "exp2"      NEAR_ONE Function |x| x.exp2()    => [12], [], [2, 3], [0];
-        "log2"      ALL Function |x| x.log2()         => [16], [], [2, 3], [0];
-        "log10"     ALL Function |x| x.log10()        => [16], [], [2, 3], [0];
-        "log1p"     ALL Function |x| x.log1p()        => [16], [], [2, 3], [0];
-        "tan"       NEAR_ONE Function |x| x.tan()     => [12], [], [2, 3], [0];
-        "asin"      ALL Function |x| x.asin()         => [16], [], [2, 3], [0];
-        "acos"      ALL Function |x| x.acos()         => [16], [], [2, 3], [0];
-        "atan"      ALL Function |x| x.atan()         => [16], [], [2, 3], [0];
-        "sinh"      NEAR_ONE Function |x| x.sinh()    => [12], [], [2, 3], [0];
-        "cosh"      NEAR_ONE Function |x| x.cosh()    => [12], [], [2, 3], [0];
-        "asinh"     ALL Function |x| x.asinh()        => [16], [], [2, 3], [0];
-        "acosh"     ALL Function |x| x.acosh()        => [16], [], [2, 3], [0];
-        "atanh"     ALL Function |x| x.atanh()        => [16], [], [2, 3], [0];
-        "erf"       ALL Function |x| x.erf()          => [16], [], [2, 3], [0];
-        "floor"     HALVES Exact |x| x.floor()        => [13], [], [2, 3], [0];
-        "ceil"      HALVES Exact |x| x.ceil()         => [13], [], [2, 3], [0];
-        "round"     HALVES Exact |x| x.round()        => [13], [], [2, 3], [0];
-        "trunc"     HALVES Exact |x| x.trunc()        => [13], [], [2, 3], [0];
-        "atan2"     ALL Function |y, x| y.atan2(x)    => [16, 1] [1, 16], [] [], [3] [3, 3], [2, 1, 3] [4, 1], [0] [1];
-        "square"    ALL Exact |x| x.square()          => [16], [], [2, 3], [0];
-        "rsqrt"     ALL Function |x| x.rsqrt()        => [16], [], [2, 3], [0];
-        "sigmoid"   ALL Function |x| x.sigmoid()      => [16], [], [2, 3], [0];
-        "softplus"  ALL Function |x| x.softplus()     => [16], [], [2, 3], [0];
-        "softmax"   FINITE Function |x| x.softmax(0)  => [7], [3, 3], [2, 2, 2], [0], [0, 2];
-        "softmax"   FINITE Function |x| x.softmax(1)  => [3, 3], [2, 3, 4], [2, 1, 2, 1, 2], [0, 2];
-        "softmax"   NEAR_ONE Function |x| x.softmax(1) => [3, 4], [6, 2], [12, 1];
-        "log_softmax" FINITE Function |x| x.log_softmax(0) => [7], [3, 3], [2, 2, 2], [0], [0, 2];
-        "log_softmax" FINITE Function |x| x.log_softmax(1) => [3, 3], [2, 3, 4], [2, 1, 2, 1, 2], [0, 2];
-        "abs"       ALL Exact |x| x.abs()             => [16], [], [2, 3], [0];
-        "sign"      ALL Exact |x| x.sign()            => [16], [], [2, 3], [0];
-        "relu"      ALL Exact |x| x.relu()            => [16], [], [2, 3], [0];
+    // Functions.
+    exp { NEAR_ONE Function |x| x.exp() => [12], [], [2, 3], [0], [1, 2, 1, 2, 1, 2]; }
+    ln { ALL Function |x| x.ln() => [16], [], [2, 3], [0]; }
+    sin { NEAR_ONE Function |x| x.sin() => [12], [], [2, 3], [0]; }
+    cos { NEAR_ONE Function |x| x.cos() => [12], [], [2, 3], [0]; }
+    tanh { ALL Function |x| x.tanh() => [16], [], [2, 3], [0]; }
+    sqrt { ALL Function |x| x.sqrt() => [16], [], [2, 3], [0]; }
+    expm1 { NEAR_ONE Function |x| x.expm1() => [12], [], [2, 3], [0]; }
+    exp2 { NEAR_ONE Function |x| x.exp2() => [12], [], [2, 3], [0]; }
+    log2 { ALL Function |x| x.log2() => [16], [], [2, 3], [0]; }
+    log10 { ALL Function |x| x.log10() => [16], [], [2, 3], [0]; }
+    log1p { ALL Function |x| x.log1p() => [16], [], [2, 3], [0]; }
+    tan { NEAR_ONE Function |x| x.tan() => [12], [], [2, 3], [0]; }
+    asin { ALL Function |x| x.asin() => [16], [], [2, 3], [0]; }
+    acos { ALL Function |x| x.acos() => [16], [], [2, 3], [0]; }
+    atan { ALL Function |x| x.atan() => [16], [], [2, 3], [0]; }
+    sinh { NEAR_ONE Function |x| x.sinh() => [12], [], [2, 3], [0]; }
+    cosh { NEAR_ONE Function |x| x.cosh() => [12], [], [2, 3], [0]; }
+    asinh { ALL Function |x| x.asinh() => [16], [], [2, 3], [0]; }
+    acosh { ALL Function |x| x.acosh() => [16], [], [2, 3], [0]; }
+    atanh { ALL Function |x| x.atanh() => [16], [], [2, 3], [0]; }
+    erf { ALL Function |x| x.erf() => [16], [], [2, 3], [0]; }
+    floor { HALVES Exact |x| x.floor() => [13], [], [2, 3], [0]; }
+    ceil { HALVES Exact |x| x.ceil() => [13], [], [2, 3], [0]; }
+    round { HALVES Exact |x| x.round() => [13], [], [2, 3], [0]; }
+    trunc { HALVES Exact |x| x.trunc() => [13], [], [2, 3], [0]; }
+    atan2 { ALL Function |y, x| y.atan2(x) => [16, 1] [1, 16], [] [], [3] [3, 3], [2, 1, 3] [4, 1], [0] [1]; }
+    square { ALL Exact |x| x.square() => [16], [], [2, 3], [0]; }
+    rsqrt { ALL Function |x| x.rsqrt() => [16], [], [2, 3], [0]; }
+    sigmoid { ALL Function |x| x.sigmoid() => [16], [], [2, 3], [0]; }
+    softplus { ALL Function |x| x.softplus() => [16], [], [2, 3], [0]; }
+    softmax {
+        FINITE Function |x| x.softmax(0)   => [7], [3, 3], [2, 2, 2], [0], [0, 2];
+        FINITE Function |x| x.softmax(1)   => [3, 3], [2, 3, 4], [2, 1, 2, 1, 2], [0, 2];
+        NEAR_ONE Function |x| x.softmax(1) => [3, 4], [6, 2], [12, 1];
+    }
+    log_softmax {
+        FINITE Function |x| x.log_softmax(0) => [7], [3, 3], [2, 2, 2], [0], [0, 2];
+        FINITE Function |x| x.log_softmax(1) => [3, 3], [2, 3, 4], [2, 1, 2, 1, 2], [0, 2];
+    }
+    abs { ALL Exact |x| x.abs() => [16], [], [2, 3], [0]; }
+    sign { ALL Exact |x| x.sign() => [16], [], [2, 3], [0]; }
+    relu { ALL Exact |x| x.relu() => [16], [], [2, 3], [0]; }
 
-        // Choosing.
-        "lt"        ALL Exact |x, y| x.lt(y) => [16, 1] [1, 16], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1];
-        "eq"        ALL Exact |x, y| TensorLike::eq(x, y) => [16, 1] [1, 16], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1];
-        "le"        ALL Exact |x, y| x.le(y) => [16, 1] [1, 16], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1];
-        "ne"        ALL Exact |x, y| TensorLike::ne(x, y) => [16, 1] [1, 16], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1];
-        "maximum"   ALL Exact |x, y| x.maximum(y) => [16, 1] [1, 16], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1];
-        "minimum"   ALL Exact |x, y| x.minimum(y) => [16, 1] [1, 16], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1];
-        "select"    MASK Exact |m, a, b| m.select(a, b) => [10] [10] [10], [] [] [], [10] [] [2, 1], [2, 2] [2] [2, 1], [] [3] [2, 1], [2, 1] [1, 3] [3], [0] [1] [0], [1, 2, 1, 1, 2] [2, 1, 1, 1, 1] [2];
+    // Choosing.
+    lt { ALL Exact |x, y| x.lt(y) => [16, 1] [1, 16], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1]; }
+    eq { ALL Exact |x, y| TensorLike::eq(x, y) => [16, 1] [1, 16], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1]; }
+    le { ALL Exact |x, y| x.le(y) => [16, 1] [1, 16], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1]; }
+    ne { ALL Exact |x, y| TensorLike::ne(x, y) => [16, 1] [1, 16], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1]; }
+    maximum { ALL Exact |x, y| x.maximum(y) => [16, 1] [1, 16], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1]; }
+    minimum { ALL Exact |x, y| x.minimum(y) => [16, 1] [1, 16], [] [], [3] [2, 3], [2, 1, 3] [4, 1], [0] [1]; }
+    select { MASK Exact |m, a, b| m.select(a, b) => [10] [10] [10], [] [] [], [10] [] [2, 1], [2, 2] [2] [2, 1], [] [3] [2, 1], [2, 1] [1, 3] [3], [0] [1] [0], [1, 2, 1, 1, 2] [2, 1, 1, 1, 1] [2]; }
 
-        // Reductions.
-        "sum"       FINITE Sum |x| x.sum(&[])         => [], [3], [2, 3], [0];
+    // Reductions.
+    sum {
+        FINITE Sum |x| x.sum(&[])        => [], [3], [2, 3], [0];
         // Square shapes too, where a wrong axis does not show in the shape.
-        "sum"       FINITE Sum |x| x.sum(&[0])        => [7], [2, 3], [3, 3], [2, 2, 2], [0], [0, 2], [2, 0], [33, 5];
-        "sum"       FINITE Sum |x| x.sum(&[1])        => [2, 3], [3, 3], [2, 2, 2], [2, 0], [5, 33], [2, 3, 4], [2, 0, 3];
-        "sum"       FINITE Sum |x| x.sum(&[0, 2])     => [2, 3, 4], [2, 1, 4, 2];
-        "sum"       FINITE Sum |x| x.sum(&[0, 1, 2])  => [2, 3, 4], [5, 7, 11];
-        "sum"       FINITE Sum |x| x.sum(&[1, 3, 4])  => [1, 2, 2, 2, 3, 2];
-        "sum"       NEAR_ONE Sum |x| x.sum(&[0])      => [12], [3, 4], [2, 6], [6, 2];
-        "max"       FINITE Exact |x| x.max(&[])       => [], [3], [2, 3], [0];
-        "max"       NEAR_ONE Exact |x| x.max(&[0])    => [12], [3, 3], [2, 2, 2], [3, 4], [2, 6], [6, 2], [2, 0];
-        "max"       NEAR_ONE Exact |x| x.max(&[1])    => [3, 4], [3, 3], [2, 2, 2], [2, 6], [6, 2], [0, 2], [2, 3, 4];
-        "max"       FINITE Exact |x| x.max(&[0, 2])   => [2, 3, 4], [2, 1, 4, 2];
-        "max"       FINITE Exact |x| x.max(&[1, 3, 4]) => [1, 2, 2, 2, 3, 2];
-        "min"       FINITE Exact |x| x.min(&[])       => [], [3], [2, 3], [0];
-        "min"       NEAR_ONE Exact |x| x.min(&[0])    => [12], [3, 3], [2, 2, 2], [3, 4], [2, 6], [6, 2], [2, 0];
-        "min"       NEAR_ONE Exact |x| x.min(&[1])    => [3, 4], [2, 6], [6, 2], [0, 2], [2, 3, 4];
-        "min"       FINITE Exact |x| x.min(&[0, 2])   => [2, 3, 4], [2, 1, 4, 2];
-        "mean"      FINITE Sum |x| x.mean(&[])        => [], [3], [2, 3], [0];
-        "mean"      FINITE Sum |x| x.mean(&[0])       => [7], [3, 3], [2, 3], [0], [0, 2], [2, 0];
-        "mean"      FINITE Sum |x| x.mean(&[0, 2])    => [2, 3, 4], [2, 1, 4, 2], [2, 3, 0];
-        "mean"      NEAR_ONE Sum |x| x.mean(&[0])     => [12], [3, 4], [6, 2];
-        "sum_to"    FINITE Sum |x| x.sum_to(&[])      => [], [7], [2, 3], [0];
-        "sum_to"    FINITE Sum |x| x.sum_to(&[3])     => [3], [2, 3], [2, 2, 3], [0, 3];
-        "sum_to"    FINITE Sum |x| x.sum_to(&[2, 1])  => [2, 1], [2, 3], [4, 2, 3], [2, 0];
-        "sum_to"    FINITE Sum |x| x.sum_to(&[2, 1, 1, 3]) => [2, 2, 2, 3], [2, 1, 2, 2, 1, 3];
-        "cumsum"    FINITE Sum |x| x.cumsum(0)        => [7], [3, 3], [2, 2, 2], [0], [2, 0];
-        "cumsum"    FINITE Sum |x| x.cumsum(1)        => [3, 3], [2, 3, 4], [2, 1, 2, 1, 2], [0, 2];
-        "reverse_cumsum" FINITE Sum |x| x.reverse_cumsum(0) => [7], [3, 3], [2, 2, 2], [0], [2, 0];
-        "reverse_cumsum" FINITE Sum |x| x.reverse_cumsum(1) => [3, 3], [2, 3, 4], [2, 1, 2, 1, 2], [0, 2];
+        FINITE Sum |x| x.sum(&[0])       => [7], [2, 3], [3, 3], [2, 2, 2], [0], [0, 2], [2, 0], [33, 5];
+        FINITE Sum |x| x.sum(&[1])       => [2, 3], [3, 3], [2, 2, 2], [2, 0], [5, 33], [2, 3, 4], [2, 0, 3];
+        FINITE Sum |x| x.sum(&[0, 2])    => [2, 3, 4], [2, 1, 4, 2];
+        FINITE Sum |x| x.sum(&[0, 1, 2]) => [2, 3, 4], [5, 7, 11];
+        FINITE Sum |x| x.sum(&[1, 3, 4]) => [1, 2, 2, 2, 3, 2];
+        NEAR_ONE Sum |x| x.sum(&[0])     => [12], [3, 4], [2, 6], [6, 2];
+    }
+    max {
+        FINITE Exact |x| x.max(&[])        => [], [3], [2, 3], [0];
+        NEAR_ONE Exact |x| x.max(&[0])     => [12], [3, 3], [2, 2, 2], [3, 4], [2, 6], [6, 2], [2, 0];
+        NEAR_ONE Exact |x| x.max(&[1])     => [3, 4], [3, 3], [2, 2, 2], [2, 6], [6, 2], [0, 2], [2, 3, 4];
+        FINITE Exact |x| x.max(&[0, 2])    => [2, 3, 4], [2, 1, 4, 2];
+        FINITE Exact |x| x.max(&[1, 3, 4]) => [1, 2, 2, 2, 3, 2];
+    }
+    min {
+        FINITE Exact |x| x.min(&[])     => [], [3], [2, 3], [0];
+        NEAR_ONE Exact |x| x.min(&[0])  => [12], [3, 3], [2, 2, 2], [3, 4], [2, 6], [6, 2], [2, 0];
+        NEAR_ONE Exact |x| x.min(&[1])  => [3, 4], [2, 6], [6, 2], [0, 2], [2, 3, 4];
+        FINITE Exact |x| x.min(&[0, 2]) => [2, 3, 4], [2, 1, 4, 2];
+    }
+    mean {
+        FINITE Sum |x| x.mean(&[])     => [], [3], [2, 3], [0];
+        FINITE Sum |x| x.mean(&[0])    => [7], [3, 3], [2, 3], [0], [0, 2], [2, 0];
+        FINITE Sum |x| x.mean(&[0, 2]) => [2, 3, 4], [2, 1, 4, 2], [2, 3, 0];
+        NEAR_ONE Sum |x| x.mean(&[0])  => [12], [3, 4], [6, 2];
+    }
+    sum_to {
+        FINITE Sum |x| x.sum_to(&[])           => [], [7], [2, 3], [0];
+        FINITE Sum |x| x.sum_to(&[3])          => [3], [2, 3], [2, 2, 3], [0, 3];
+        FINITE Sum |x| x.sum_to(&[2, 1])       => [2, 1], [2, 3], [4, 2, 3], [2, 0];
+        FINITE Sum |x| x.sum_to(&[2, 1, 1, 3]) => [2, 2, 2, 3], [2, 1, 2, 2, 1, 3];
+    }
+    cumsum {
+        FINITE Sum |x| x.cumsum(0) => [7], [3, 3], [2, 2, 2], [0], [2, 0];
+        FINITE Sum |x| x.cumsum(1) => [3, 3], [2, 3, 4], [2, 1, 2, 1, 2], [0, 2];
+    }
+    reverse_cumsum {
+        FINITE Sum |x| x.reverse_cumsum(0) => [7], [3, 3], [2, 2, 2], [0], [2, 0];
+        FINITE Sum |x| x.reverse_cumsum(1) => [3, 3], [2, 3, 4], [2, 1, 2, 1, 2], [0, 2];
+    }
 
-        // Movement.
-        "reshape"   ALL Exact |x| x.reshape(&[])      => [], [1], [1, 1];
-        "reshape"   ALL Exact |x| x.reshape(&[3, 2])  => [6], [2, 3], [3, 2], [1, 3, 1, 2];
-        "reshape"   ALL Exact |x| x.reshape(&[2, 1, 2, 1, 2, 1]) => [8], [2, 4], [2, 2, 2];
-        "reshape"   ALL Exact |x| x.reshape(&[0, 7])  => [0], [3, 0];
-        "permute"   ALL Exact |x| x.permute(&[])      => [];
-        "permute"   ALL Exact |x| x.permute(&[0])     => [3], [0];
-        "permute"   ALL Exact |x| x.permute(&[1, 0])  => [2, 3], [3, 3], [2, 0], [1, 3];
-        "permute"   ALL Exact |x| x.permute(&[2, 0, 1]) => [2, 3, 4], [2, 2, 2];
-        "permute"   ALL Exact |x| x.permute(&[5, 0, 3, 1, 4, 2]) => [2, 3, 1, 2, 1, 2];
-        "expand"    ALL Exact |x| x.expand(&[])       => [];
-        "expand"    ALL Exact |x| x.expand(&[2, 2])   => [2], [2, 1];
-        "expand"    ALL Exact |x| x.expand(&[2, 3])   => [], [1], [3], [2, 1], [1, 3], [2, 3];
-        "expand"    ALL Exact |x| x.expand(&[0, 2])   => [], [2], [1, 2], [0, 1], [0, 2];
-        "expand"    ALL Exact |x| x.expand(&[2, 1, 2, 3, 1, 2]) => [2], [3, 1, 1], [2, 1, 1, 3, 1, 1];
-        "matmul"    FINITE Sum |x, y| x.matmul(y)     => [2, 3] [3, 4], [2, 2] [2, 2], [1, 1] [1, 1], [1, 5] [5, 1], [5, 1] [1, 5], [17, 9] [9, 13];
-        "matmul"    FINITE Sum |x, y| x.matmul(y)     => [2, 0] [0, 3], [0, 2] [2, 3], [2, 3] [3, 0], [0, 2, 3] [3, 2], [2, 2, 0] [2, 0, 2];
-        "matmul"    FINITE Sum |x, y| x.matmul(y)     => [2, 2, 3] [2, 3, 2], [2, 2, 3] [3, 2], [2, 3] [4, 3, 2], [2, 1, 2, 3] [3, 3, 2], [1, 2, 1, 1, 2, 3] [2, 1, 3, 1];
-        "matmul"    FINITE Sum |x, y| x.permute(&[1, 0])?.matmul(y) => [3, 2] [3, 4];
-        "matmul"    FINITE Sum |x, y| x.matmul(&y.permute(&[1, 0])?) => [2, 3] [4, 3];
+    // Movement.
+    reshape {
+        ALL Exact |x| x.reshape(&[])                 => [], [1], [1, 1];
+        ALL Exact |x| x.reshape(&[3, 2])             => [6], [2, 3], [3, 2], [1, 3, 1, 2];
+        ALL Exact |x| x.reshape(&[2, 1, 2, 1, 2, 1]) => [8], [2, 4], [2, 2, 2];
+        ALL Exact |x| x.reshape(&[0, 7])             => [0], [3, 0];
+    }
+    permute {
+        ALL Exact |x| x.permute(&[])                 => [];
+        ALL Exact |x| x.permute(&[0])                => [3], [0];
+        ALL Exact |x| x.permute(&[1, 0])             => [2, 3], [3, 3], [2, 0], [1, 3];
+        ALL Exact |x| x.permute(&[2, 0, 1])          => [2, 3, 4], [2, 2, 2];
+        ALL Exact |x| x.permute(&[5, 0, 3, 1, 4, 2]) => [2, 3, 1, 2, 1, 2];
+    }
+    expand {
+        ALL Exact |x| x.expand(&[])                 => [];
+        ALL Exact |x| x.expand(&[2, 2])             => [2], [2, 1];
+        ALL Exact |x| x.expand(&[2, 3])             => [], [1], [3], [2, 1], [1, 3], [2, 3];
+        ALL Exact |x| x.expand(&[0, 2])             => [], [2], [1, 2], [0, 1], [0, 2];
+        ALL Exact |x| x.expand(&[2, 1, 2, 3, 1, 2]) => [2], [3, 1, 1], [2, 1, 1, 3, 1, 1];
+    }
+    matmul {
+        FINITE Sum |x, y| x.matmul(y)                    => [2, 3] [3, 4], [2, 2] [2, 2], [1, 1] [1, 1], [1, 5] [5, 1], [5, 1] [1, 5], [17, 9] [9, 13];
+        FINITE Sum |x, y| x.matmul(y)                    => [2, 0] [0, 3], [0, 2] [2, 3], [2, 3] [3, 0], [0, 2, 3] [3, 2], [2, 2, 0] [2, 0, 2];
+        FINITE Sum |x, y| x.matmul(y)                    => [2, 2, 3] [2, 3, 2], [2, 2, 3] [3, 2], [2, 3] [4, 3, 2], [2, 1, 2, 3] [3, 3, 2], [1, 2, 1, 1, 2, 3] [2, 1, 3, 1];
+        FINITE Sum |x, y| x.permute(&[1, 0])?.matmul(y)  => [3, 2] [3, 4];
+        FINITE Sum |x, y| x.matmul(&y.permute(&[1, 0])?) => [2, 3] [4, 3];
+    }
 
-        // Parts.
-        "slice"     ALL Exact |x| x.slice(&[])        => [];
-        "slice"     ALL Exact |x| x.slice(&[by(1, 4, 2)]) => [5], [4];
-        "slice"     ALL Exact |x| x.slice(&[by(2, 2, 1)]) => [2], [5];
-        "slice"     ALL Exact |x| x.slice(&[by(0, 2, 1), by(1, 6, 3)]) => [2, 6];
-        "slice"     ALL Exact |x| x.slice(&[by(0, 2, 9), by(0, 0, 1), by(1, 2, 1)]) => [2, 1, 3];
-        "unslice"   ALL Exact |x| x.unslice(&[], &[]) => [];
-        "unslice"   ALL Exact |x| x.unslice(&[5], &[by(1, 4, 2)]) => [2];
-        "unslice"   ALL Exact |x| x.unslice(&[5], &[by(2, 2, 1)]) => [0];
-        "unslice"   ALL Exact |x| x.unslice(&[2, 6], &[by(0, 2, 1), by(1, 6, 3)]) => [2, 2];
-        "index_select" ALL Exact |x| x.index_select(0, &[2, 0, 2]) => [3], [3, 2], [4, 0];
-        "index_select" ALL Exact |x| x.index_select(1, &[1])  => [2, 3], [2, 2, 3];
-        "index_select" ALL Exact |x| x.index_select(0, &[])   => [3], [0, 2];
-        "index_add" FINITE Sum |x| x.index_add(0, &[2, 0, 2], 4) => [3], [3, 2], [3, 0];
-        "index_add" FINITE Sum |x| x.index_add(1, &[1, 1], 2) => [2, 2], [3, 2, 2];
-        "index_add" FINITE Sum |x| x.index_add(0, &[], 2)     => [0], [0, 2];
-        "gather"    ALL Exact |x| x.gather(0, &Index::from([2, 0, 2])) => [3], [4];
-        "gather"    ALL Exact |x| x.gather(1, &index(&[2, 3], &[0, 1, 1, 3, 0, 3])) => [2, 4], [3, 4];
-        "gather"    ALL Exact |x| x.gather(0, &index(&[2, 0], &[])) => [1, 0], [3, 2], [0, 0];
-        "scatter_add" FINITE Sum |x| x.scatter_add(0, &Index::from([2, 0, 2]), &[4]) => [3];
-        "scatter_add" FINITE Sum |x| x.scatter_add(1, &index(&[2, 3], &[0, 1, 1, 3, 0, 3]), &[2, 4]) => [2, 3];
-        "scatter_add" FINITE Sum |x| x.scatter_add(0, &index(&[2, 0], &[]), &[3, 2]) => [2, 0];
-        "concat"    ALL Exact |x| x.concat(&[], 0)    => [2], [2, 3];
-        "concat"    ALL Exact |x, y| x.concat(&[y], 0) => [2] [3], [2, 2] [1, 2], [0] [2], [0] [0];
-        "concat"    ALL Exact |x, y, z| x.concat(&[y, z, x], 1) => [2, 1] [2, 3] [2, 0], [2, 1, 2] [2, 2, 2] [2, 1, 2];
-        "unfold"    ALL Exact |x| x.unfold(0, window(2, 1, 1)) => [4], [3, 2], [2], [1];
-        "unfold"    ALL Exact |x| x.unfold(1, window(2, 2, 3)) => [2, 8], [1, 9, 2], [2, 3], [2, 0];
-        "fold"      FINITE Sum |x| x.fold(0, window(2, 1, 1), 4) => [3, 2], [3, 2, 2];
-        "fold"      FINITE Sum |x| x.fold(1, window(2, 2, 3), 8) => [2, 3, 2];
+    // Parts.
+    slice: optional {
+        ALL Exact |x| x.slice(&[])            => [];
+        ALL Exact |x| x.slice(&[by(1, 4, 2)]) => [5], [4];
+        ALL Exact |x| x.slice(&[by(2, 2, 1)]) => [2], [5];
+        ALL Exact |x| x.slice(&[by(0, 2, 1), by(1, 6, 3)]) => [2, 6];
+        ALL Exact |x| x.slice(&[by(0, 2, 9), by(0, 0, 1), by(1, 2, 1)]) => [2, 1, 3];
+    }
+    unslice: optional {
+        ALL Exact |x| x.unslice(&[], &[])             => [];
+        ALL Exact |x| x.unslice(&[5], &[by(1, 4, 2)]) => [2];
+        ALL Exact |x| x.unslice(&[5], &[by(2, 2, 1)]) => [0];
+        ALL Exact |x| x.unslice(&[2, 6], &[by(0, 2, 1), by(1, 6, 3)]) => [2, 2];
+    }
+    index_select: optional {
+        ALL Exact |x| x.index_select(0, &[2, 0, 2]) => [3], [3, 2], [4, 0];
+        ALL Exact |x| x.index_select(1, &[1])       => [2, 3], [2, 2, 3];
+        ALL Exact |x| x.index_select(0, &[])        => [3], [0, 2];
+    }
+    index_add: optional {
+        FINITE Sum |x| x.index_add(0, &[2, 0, 2], 4) => [3], [3, 2], [3, 0];
+        FINITE Sum |x| x.index_add(1, &[1, 1], 2)    => [2, 2], [3, 2, 2];
+        FINITE Sum |x| x.index_add(0, &[], 2)        => [0], [0, 2];
+    }
+    gather: optional {
+        ALL Exact |x| x.gather(0, &Index::from([2, 0, 2])) => [3], [4];
+        ALL Exact |x| x.gather(1, &index(&[2, 3], &[0, 1, 1, 3, 0, 3])) => [2, 4], [3, 4];
+        ALL Exact |x| x.gather(0, &index(&[2, 0], &[])) => [1, 0], [3, 2], [0, 0];
+    }
+    scatter_add: optional {
+        FINITE Sum |x| x.scatter_add(0, &Index::from([2, 0, 2]), &[4]) => [3];
+        FINITE Sum |x| x.scatter_add(1, &index(&[2, 3], &[0, 1, 1, 3, 0, 3]), &[2, 4]) => [2, 3];
+        FINITE Sum |x| x.scatter_add(0, &index(&[2, 0], &[]), &[3, 2]) => [2, 0];
+    }
+    concat: optional {
+        ALL Exact |x| x.concat(&[], 0)              => [2], [2, 3];
+        ALL Exact |x, y| x.concat(&[y], 0)          => [2] [3], [2, 2] [1, 2], [0] [2], [0] [0];
+        ALL Exact |x, y, z| x.concat(&[y, z, x], 1) => [2, 1] [2, 3] [2, 0], [2, 1, 2] [2, 2, 2] [2, 1, 2];
+    }
+    unfold: optional {
+        ALL Exact |x| x.unfold(0, window(2, 1, 1)) => [4], [3, 2], [2], [1];
+        ALL Exact |x| x.unfold(1, window(2, 2, 3)) => [2, 8], [1, 9, 2], [2, 3], [2, 0];
+    }
+    fold: optional {
+        FINITE Sum |x| x.fold(0, window(2, 1, 1), 4) => [3, 2], [3, 2, 2];
+        FINITE Sum |x| x.fold(1, window(2, 2, 3), 8) => [2, 3, 2];
+    }
 
-        // Linear algebra.
-        "solve"     REGULAR Solved |x, y| x.solve(y)  => [1, 1] [1, 2], [2, 2] [2, 3], [3, 3] [3, 2], [2, 2, 2] [2, 2, 1], [1, 2, 2, 2] [1, 2, 2, 3];
-        "solve"     REGULAR Solved |x, y| x.solve(y)  => [0, 0] [0, 2], [2, 2] [2, 0], [0, 2, 2] [0, 2, 1], [2, 0, 0] [2, 0, 3];
-        "solve"     WITH_NAN Solved |x| x.solve(x)    => [2, 2, 2];
-        "triangular_solve" REGULAR Solved |x, y| x.triangular_solve(y, true)  => [1, 1] [1, 2], [3, 3] [3, 2], [2, 2, 2] [2, 2, 1], [0, 0] [0, 2], [0, 2, 2] [0, 2, 1];
-        "triangular_solve" REGULAR Solved |x, y| x.triangular_solve(y, false) => [1, 1] [1, 2], [3, 3] [3, 2], [2, 2, 2] [2, 2, 1], [2, 2] [2, 0];
-        "triangular_solve" WITH_NAN Solved |x, y| x.triangular_solve(y, false) => [2, 2] [2, 1];
-        "inv"       REGULAR Solved |x| x.inv()        => [1, 1], [2, 2], [3, 3], [2, 2, 2], [1, 2, 2, 2], [0, 0], [0, 2, 2], [2, 0, 0];
-        "inv"       WITH_NAN Solved |x| x.inv()       => [2, 2], [2, 2, 2], [3, 3];
-        "slogdet"   REGULAR Solved |x| x.slogdet()    => [1, 1], [2, 2], [3, 3], [2, 2, 2], [1, 2, 2, 2], [0, 0], [0, 2, 2], [2, 0, 0];
-        "slogdet"   ONES Solved |x| x.slogdet()       => [2, 2], [3, 3];
-        "slogdet"   WITH_NAN Solved |x| x.slogdet()   => [2, 2, 2];
-        "cholesky"  REGULAR Solved |x| x.cholesky()   => [1, 1], [2, 2], [3, 3], [2, 2, 2], [1, 2, 2, 2], [0, 0], [0, 2, 2], [2, 0, 0];
-        "cholesky"  WITH_NAN Solved |x| x.cholesky()  => [2, 2, 2];
-        "eigh"      REGULAR Solved |x| x.eigh()       => [1, 1], [2, 2], [3, 3], [2, 2, 2], [1, 2, 2, 2], [0, 0], [0, 2, 2], [2, 0, 0];
-        "eigh"      FINITE Solved |x| x.eigh()        => [2, 2], [3, 3], [4, 4];
-        "eigh"      WITH_NAN Solved |x| x.eigh()      => [2, 2, 2];
+    // Linear algebra.
+    solve: optional {
+        REGULAR Solved |x, y| x.solve(y) => [1, 1] [1, 2], [2, 2] [2, 3], [3, 3] [3, 2], [2, 2, 2] [2, 2, 1], [1, 2, 2, 2] [1, 2, 2, 3];
+        REGULAR Solved |x, y| x.solve(y) => [0, 0] [0, 2], [2, 2] [2, 0], [0, 2, 2] [0, 2, 1], [2, 0, 0] [2, 0, 3];
+        WITH_NAN Solved |x| x.solve(x)   => [2, 2, 2];
+    }
+    triangular_solve: optional {
+        REGULAR Solved |x, y| x.triangular_solve(y, true) => [1, 1] [1, 2], [3, 3] [3, 2], [2, 2, 2] [2, 2, 1], [0, 0] [0, 2], [0, 2, 2] [0, 2, 1];
+        REGULAR Solved |x, y| x.triangular_solve(y, false) => [1, 1] [1, 2], [3, 3] [3, 2], [2, 2, 2] [2, 2, 1], [2, 2] [2, 0];
+        WITH_NAN Solved |x, y| x.triangular_solve(y, false) => [2, 2] [2, 1];
+    }
+    inv: optional {
+        REGULAR Solved |x| x.inv()  => [1, 1], [2, 2], [3, 3], [2, 2, 2], [1, 2, 2, 2], [0, 0], [0, 2, 2], [2, 0, 0];
+        WITH_NAN Solved |x| x.inv() => [2, 2], [2, 2, 2], [3, 3];
+    }
+    slogdet: optional {
+        REGULAR Solved |x| x.slogdet()  => [1, 1], [2, 2], [3, 3], [2, 2, 2], [1, 2, 2, 2], [0, 0], [0, 2, 2], [2, 0, 0];
+        ONES Solved |x| x.slogdet()     => [2, 2], [3, 3];
+        WITH_NAN Solved |x| x.slogdet() => [2, 2, 2];
+    }
+    cholesky: optional {
+        REGULAR Solved |x| x.cholesky()  => [1, 1], [2, 2], [3, 3], [2, 2, 2], [1, 2, 2, 2], [0, 0], [0, 2, 2], [2, 0, 0];
+        WITH_NAN Solved |x| x.cholesky() => [2, 2, 2];
+    }
+    eigh: optional {
+        REGULAR Solved |x| x.eigh()  => [1, 1], [2, 2], [3, 3], [2, 2, 2], [1, 2, 2, 2], [0, 0], [0, 2, 2], [2, 0, 0];
+        FINITE Solved |x| x.eigh()   => [2, 2], [3, 3], [4, 4];
+        WITH_NAN Solved |x| x.eigh() => [2, 2, 2];
     }
 }

@@ -95,6 +95,11 @@ fn numbers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>
     numbers.into_iter().map(read).collect()
 }
 
+/// The names of functions that a vector may have, but for programs and `nth_derivative`.
+pub fn names() -> Vec<&'static str> {
+    vocabulary::names()
+}
+
 /// Reads the vectors of a file's text; empty lines are passed over.
 ///
 /// # Errors

@@ -1,10 +1,12 @@
-//! The names that a file of test vectors uses, and what they are here: the table of
-//! `docs/vocabulary.md`, as code.
+//! The names that a file of test vectors uses, and what they are here: those of the catalogue, and
+//! a table of what needs attributes.
 
 use grad_core::{Axes, Conv, Index, Pool, Slice, Tape, TensorLike, Var};
 use serde_json::Value;
 
 use super::programs;
+use crate::Reference;
+use crate::catalogue::{Line, lines};
 
 /// The function `op` of `x`, with the constants in `attrs`; `None` if there is no such function.
 ///
@@ -20,222 +22,188 @@ pub(super) fn apply<'t, T: TensorLike>(
     if let Some(program) = op.strip_prefix("program/") {
         return programs::apply(program, attrs, x);
     }
-    let y = call(tape, op, Attrs(attrs), x).transpose();
-    y.or_else(|| NAMES.contains(&op).then(|| Err(format!("{op} does not take {} inputs", x.len()))))
+    call(tape, op, Attrs(attrs), x).transpose().or_else(|| catalogued(op, x))
 }
 
-/// The names of the vocabulary. One with inputs that it does not take is wrong, and not unknown.
-#[rustfmt::skip]
-pub(super) const NAMES: &[&str] = &[
-    "neg", "exp", "expm1", "exp2", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "tanh",
-    "sinh", "cosh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "sigmoid", "log_sigmoid",
-    "softplus", "relu", "gelu", "gelu_tanh", "silu", "sqrt", "rsqrt", "square", "recip", "abs",
-    "sign", "erf", "floor", "ceil", "round", "trunc", "powf", "affine", "leaky_relu", "elu", "add",
-    "sub", "mul", "div", "pow", "maximum", "minimum", "atan2", "sum", "mean", "max", "min",
-    "logsumexp", "prod", "var", "std", "norm", "reshape", "transpose", "permute", "broadcast_to",
-    "squeeze", "unsqueeze", "concat", "stack", "narrow", "slice", "pad", "flip", "split", "tile",
-    "repeat_interleave", "roll", "tril", "triu", "diagonal", "diag", "trace", "index_select",
-    "gather", "scatter_add", "scatter", "index_add", "take", "embedding", "matmul", "einsum",
-    "where", "clamp", "masked_fill", "sort", "topk", "softmax", "log_softmax", "cross_entropy",
-    "bce_with_logits", "mse_loss", "huber_loss", "layer_norm", "rms_norm", "batch_norm", "conv1d",
-    "conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "cumsum", "cumprod", "solve", "inv",
-    "det", "logabsdet", "cholesky", "eigvalsh", "triangular_solve", "nth_derivative",
-];
-
-/// `Ok(None)` if there is no function of this name that takes so many inputs.
-#[rustfmt::skip] // A table: one name a line.
-fn call<'t, T: TensorLike>(
-    tape: &'t Tape<T>,
-    op: &str,
-    a: Attrs<'_>,
-    x: &[Var<'t, T>],
-) -> Result<Option<Var<'t, T>>, String> {
-    Ok(Some(match (op, x) {
-        ("neg", &[x]) => -x,
-        ("exp", &[x]) => x.exp(),
-        ("expm1", &[x]) => x.expm1(),
-        ("exp2", &[x]) => x.exp2(),
-        ("log", &[x]) => x.ln(),
-        ("log2", &[x]) => x.log2(),
-        ("log10", &[x]) => x.log10(),
-        ("log1p", &[x]) => x.log1p(),
-        ("sin", &[x]) => x.sin(),
-        ("cos", &[x]) => x.cos(),
-        ("tan", &[x]) => x.tan(),
-        ("tanh", &[x]) => x.tanh(),
-        ("sinh", &[x]) => x.sinh(),
-        ("cosh", &[x]) => x.cosh(),
-        ("asin", &[x]) => x.asin(),
-        ("acos", &[x]) => x.acos(),
-        ("atan", &[x]) => x.atan(),
-        ("asinh", &[x]) => x.asinh(),
-        ("acosh", &[x]) => x.acosh(),
-        ("atanh", &[x]) => x.atanh(),
-        ("sigmoid", &[x]) => x.sigmoid(),
-        ("log_sigmoid", &[x]) => x.log_sigmoid(),
-        ("softplus", &[x]) => x.softplus(),
-        ("relu", &[x]) => x.relu(),
-        ("gelu", &[x]) => x.gelu(),
-        ("gelu_tanh", &[x]) => x.gelu_tanh(),
-        ("silu", &[x]) => x.silu(),
-        ("sqrt", &[x]) => x.sqrt(),
-        ("rsqrt", &[x]) => x.rsqrt(),
-        ("square", &[x]) => x.square(),
-        ("recip", &[x]) => x.recip(),
-        ("abs", &[x]) => x.abs(),
-        ("sign", &[x]) => x.sign(),
-        ("erf", &[x]) => x.erf(),
-        ("floor", &[x]) => x.floor(),
-        ("ceil", &[x]) => x.ceil(),
-        ("round", &[x]) => x.round(),
-        ("trunc", &[x]) => x.trunc(),
-        ("powf", &[x]) => x.powf(a.number("exponent")?),
-        ("affine", &[x]) => x.affine(a.number("mul")?, a.number("add")?),
-        ("leaky_relu", &[x]) => x.leaky_relu(a.number("slope")?),
-        ("elu", &[x]) => x.elu(a.number("alpha")?),
-
-        ("add", &[x, y]) => x + y,
-        ("sub", &[x, y]) => x - y,
-        ("mul", &[x, y]) => x * y,
-        ("div", &[x, y]) => x / y,
-        ("pow", &[x, y]) => x.pow(y),
-        ("maximum", &[x, y]) => x.maximum(y),
-        ("minimum", &[x, y]) => x.minimum(y),
-        ("atan2", &[y, x]) => y.atan2(x),
-
-        ("sum", &[x]) => reduce!(a, x, sum(), sum_axes, sum_keepdim),
-        ("mean", &[x]) => reduce!(a, x, mean(), mean_axes, mean_keepdim),
-        ("max", &[x]) => reduce!(a, x, max(), max_axes, max_keepdim),
-        ("min", &[x]) => reduce!(a, x, min(), min_axes, min_keepdim),
-        ("logsumexp", &[x]) => reduce!(a, x, logsumexp(), logsumexp_axes, logsumexp_keepdim),
-        ("prod", &[x]) => reduce!(a, x, prod(), prod_axes, prod_keepdim),
-        ("var", &[x]) => match (a.axes(x)?, a.keepdim()?, a.size_or("correction", 1)?) {
-            (axes, true, correction) => x.var_keepdim(axes, correction),
-            (axes, false, correction) => x.var_axes(axes, correction),
-        },
-        ("std", &[x]) => match (a.axes(x)?, a.keepdim()?, a.size_or("correction", 1)?) {
-            (axes, true, correction) => x.std_keepdim(axes, correction),
-            (axes, false, correction) => x.std_axes(axes, correction),
-        },
-        ("norm", &[x]) => match (a.axes(x)?, a.keepdim()?, a.number_or("p", 2.0)?) {
-            (axes, true, p) => x.norm_keepdim(p, axes),
-            (axes, false, p) => x.norm_axes(p, axes),
-        },
-
-        ("reshape", &[x]) => x.reshape(a.shape_of(x)?),
-        ("transpose", &[x]) => x.transpose(a.axis("dim0")?, a.axis("dim1")?),
-        ("permute", &[x]) => x.permute(&a.list("dims")?[..]),
-        ("broadcast_to", &[x]) => x.expand(a.sizes("shape")?),
-        ("squeeze", &[x]) => x.squeeze(a.axis("axis")?),
-        ("unsqueeze", &[x]) => x.unsqueeze(a.axis("axis")?),
-        ("concat", x) => tape.concat(x, a.axis("axis")?),
-        ("stack", x) => tape.stack(x, a.axis("axis")?),
-        ("narrow", &[x]) => x.narrow(a.axis("axis")?, a.size("start")?, a.size("len")?),
-        ("slice", &[x]) => {
-            let (starts, stops, steps) = (a.sizes("starts")?, a.sizes("stops")?, a.sizes("steps")?);
-            let slices = starts.iter().zip(&stops).zip(&steps);
-            // As in Python, a stop beyond the end means the end.
-            let sizes = x.shape().map_err(|error| error.to_string())?;
-            let slices = slices.zip(sizes.iter()).map(|(((&start, &stop), &step), &n)| Slice {
-                start: start.min(n),
-                stop: stop.min(n),
-                step,
-            });
-            x.slice(&slices.collect::<Vec<_>>())
-        }
-        ("pad", &[x]) => {
-            let (before, after) = (a.sizes("before")?, a.sizes("after")?);
-            x.pad(&before.into_iter().zip(after).collect::<Vec<_>>(), a.number_or("value", 0.0)?)
-        }
-        ("flip", &[x]) => x.flip(a.axes(x)?),
-        ("split", &[x]) => {
-            let parts = x.split(a.axis("axis")?, &a.sizes("sizes")?);
-            let which = a.size("which")?;
-            *parts.get(which).ok_or(format!("there is no part {which} of {}", parts.len()))?
-        }
-        ("tile", &[x]) => x.tile(&a.sizes("reps")?),
-        ("repeat_interleave", &[x]) => x.repeat_interleave(a.axis("axis")?, a.size("repeats")?),
-        ("roll", &[x]) => x.roll(a.axis("axis")?, a.axis("shift")?),
-        ("tril", &[x]) => x.tril(a.axis("k")?),
-        ("triu", &[x]) => x.triu(a.axis("k")?),
-        ("diagonal", &[x]) => x.diagonal(),
-        ("diag", &[x]) => x.diag(),
-        ("trace", &[x]) => x.trace(),
-        ("index_select", &[x]) => x.index_select(a.axis("axis")?, a.index("index")?.data()),
-        ("gather", &[x]) => x.gather(a.axis("axis")?, a.index("index")?),
-        ("scatter_add", &[x, y]) => x.scatter_add(a.axis("axis")?, a.index("index")?, y),
-        ("scatter", &[x, y]) => x.scatter(a.axis("axis")?, a.index("index")?, y),
-        ("index_add", &[x, y]) => x.index_add(a.axis("axis")?, a.index("index")?.data(), y),
-        ("take", &[x]) => x.take(a.index("index")?),
-        ("embedding", &[x]) => x.embedding(a.index("index")?),
-
-        ("matmul", &[x, y]) => x.matmul(y),
-        ("einsum", x) => tape.einsum(a.text("equation")?, x),
-        ("where", &[x, y]) => tensor(x, &a.0["cond"])?.where_(x, y),
-        ("clamp", &[x]) => match (a.optional("min")?, a.optional("max")?) {
-            (Some(min), Some(max)) => x.clamp(min, max),
-            (Some(min), None) => x.clamp_min(min),
-            (None, Some(max)) => x.clamp_max(max),
-            (None, None) => return Err("clamp needs min or max".to_string()),
-        },
-        ("masked_fill", &[x]) => x.masked_fill(tensor(x, &a.0["mask"])?, a.number("value")?),
-        ("sort", &[x]) => x.sort(a.axis("axis")?),
-        ("topk", &[x]) => x.topk(a.size("k")?),
-        ("softmax", &[x]) => x.softmax(a.axis("axis")?),
-        ("log_softmax", &[x]) => x.log_softmax(a.axis("axis")?),
-        ("cross_entropy", &[x]) => a.mean_of(x.cross_entropy(a.index("target")?))?,
-        ("bce_with_logits", &[x]) => a.mean_of(x.bce_with_logits(tensor(x, &a.0["target"])?))?,
-        ("mse_loss", &[x, y]) => a.mean_of(x.mse_loss(y))?,
-        ("huber_loss", &[x, y]) => a.mean_of(x.huber_loss(y, a.number("delta")?))?,
-        ("layer_norm", &[x, w, b]) => x.layer_norm(a.axes(x)?, w, b, a.number("eps")?),
-        ("layer_norm", &[x]) => x.layer_norm(a.axes(x)?, 1.0, 0.0, a.number("eps")?),
-        ("layer_norm", &[x, w]) => x.layer_norm(a.axes(x)?, w, 0.0, a.number("eps")?),
-        ("rms_norm", &[x]) => x.rms_norm(a.axes(x)?, 1.0, a.number("eps")?),
-        ("rms_norm", &[x, w]) => x.rms_norm(a.axes(x)?, w, a.number("eps")?),
-        ("batch_norm", &[x, w, b]) if a.flag_or("training", true)? => x.batch_norm(w, b, a.number("eps")?),
-        ("batch_norm", &[x, w, b]) => {
-            let (mean, var) = (tensor(x, &a.0["running_mean"])?, tensor(x, &a.0["running_var"])?);
-            x.batch_norm_with(mean, var, w, b, a.number("eps")?)
-        }
-        ("batch_norm", &[x, w, b, mean, var]) => x.batch_norm_with(mean, var, w, b, a.number("eps")?),
-
-        ("conv1d" | "conv2d" | "conv_transpose2d", &[x, w, ref bias @ ..]) => {
-            let y = match op {
-                "conv1d" => x.conv1d(w, a.conv()?),
-                "conv2d" => x.conv2d(w, a.conv()?),
-                _ => x.conv_transpose2d(w, a.conv()?),
-            };
-            match *bias {
-                [] => y,
-                // One number a channel, and the channels stand before the spatial axes.
-                [b] => {
-                    let n = b.shape().map_or(0, |shape| shape.first().copied().unwrap_or(0));
-                    let spatial = if op == "conv1d" { 1 } else { 2 };
-                    y + b.reshape([&[n][..], &vec![1; spatial]].concat())
-                }
-                _ => return Ok(None),
+/// A function of the catalogue. One with inputs that it does not take is wrong, and not unknown.
+fn catalogued<'t, T: TensorLike>(op: &str, x: &[Var<'t, T>]) -> Option<Result<Var<'t, T>, String>> {
+    let mut is_known = NAMES.contains(&op);
+    for line in lines::<T>() {
+        // The name of a line takes a while to find out.
+        let may_be = line.op == op || line.call.contains(op);
+        if may_be && line.name() == Some(op) {
+            if line.args.len() == x.len() {
+                return Some(Ok((line.apply)(x)));
             }
+            is_known = true;
         }
-        ("max_pool2d", &[x]) => x.max_pool2d(a.pool()?),
-        ("avg_pool2d", &[x]) => x.avg_pool2d(a.pool()?),
-        ("cumsum", &[x]) => x.cumsum(a.axis("axis")?),
-        ("cumprod", &[x]) => x.cumprod(a.axis("axis")?),
+    }
+    is_known.then(|| Err(format!("{op} does not take {} inputs", x.len())))
+}
 
-        ("solve", &[x, y]) => x.solve(y),
-        ("inv", &[x]) => x.inv(),
-        ("det", &[x]) => x.det(),
-        ("logabsdet", &[x]) => x.logabsdet(),
-        ("cholesky", &[x]) => match a.flag_or("lower", true)? {
-            true => x.cholesky(),
-            false => x.cholesky().transpose(-2, -1),
-        },
-        ("eigvalsh", &[x]) => x.eigvalsh(),
-        ("triangular_solve", &[x, y]) => match (a.flag_or("upper", false)?, a.flag_or("transpose", false)?) {
-            (upper, false) => x.triangular_solve(y, upper),
-            (upper, true) => x.transpose(-2, -1).triangular_solve(y, !upper),
-        },
-        _ => return Ok(None),
-    }))
+/// All names.
+pub(super) fn names() -> Vec<&'static str> {
+    let lines = lines::<Reference>();
+    let mut names: Vec<_> = lines.iter().filter_map(Line::name).collect();
+    names.extend(NAMES);
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Makes of the table a function, and the list of its names.
+macro_rules! table {
+    (|$tape:ident, $op:ident, $a:ident| $(
+        $($name:literal)|+, $x:pat $(if $guard:expr)? => $call:expr;
+    )*) => {
+        /// The names of the table.
+        const NAMES: &[&str] = &[$($($name),+),*];
+
+        /// `Ok(None)` if there is no function of this name that takes so many inputs.
+        fn call<'t, T: TensorLike>(
+            $tape: &'t Tape<T>,
+            $op: &str,
+            $a: Attrs<'_>,
+            x: &[Var<'t, T>],
+        ) -> Result<Option<Var<'t, T>>, String> {
+            Ok(Some(match ($op, x) {
+                $(($($name)|+, $x) $(if $guard)? => $call,)*
+                _ => return Ok(None),
+            }))
+        }
+    };
+}
+
+// What needs attributes, or has another name here. All other names are those of the catalogue.
+table! { |tape, op, a|
+    "log", &[x] => x.ln();
+    "powf", &[x] => x.powf(a.number("exponent")?);
+    "affine", &[x] => x.affine(a.number("mul")?, a.number("add")?);
+    "leaky_relu", &[x] => x.leaky_relu(a.number("slope")?);
+    "elu", &[x] => x.elu(a.number("alpha")?);
+
+    "sum", &[x] => reduce!(a, x, sum(), sum_axes, sum_keepdim);
+    "mean", &[x] => reduce!(a, x, mean(), mean_axes, mean_keepdim);
+    "max", &[x] => reduce!(a, x, max(), max_axes, max_keepdim);
+    "min", &[x] => reduce!(a, x, min(), min_axes, min_keepdim);
+    "logsumexp", &[x] => reduce!(a, x, logsumexp(), logsumexp_axes, logsumexp_keepdim);
+    "prod", &[x] => reduce!(a, x, prod(), prod_axes, prod_keepdim);
+    "var", &[x] => match (a.axes(x)?, a.keepdim()?, a.size_or("correction", 1)?) {
+        (axes, true, correction) => x.var_keepdim(axes, correction),
+        (axes, false, correction) => x.var_axes(axes, correction),
+    };
+    "std", &[x] => match (a.axes(x)?, a.keepdim()?, a.size_or("correction", 1)?) {
+        (axes, true, correction) => x.std_keepdim(axes, correction),
+        (axes, false, correction) => x.std_axes(axes, correction),
+    };
+    "norm", &[x] => match (a.axes(x)?, a.keepdim()?, a.number_or("p", 2.0)?) {
+        (axes, true, p) => x.norm_keepdim(p, axes),
+        (axes, false, p) => x.norm_axes(p, axes),
+    };
+
+    "reshape", &[x] => x.reshape(a.shape_of(x)?);
+    "transpose", &[x] => x.transpose(a.axis("dim0")?, a.axis("dim1")?);
+    "permute", &[x] => x.permute(&a.list("dims")?[..]);
+    "broadcast_to", &[x] => x.expand(a.sizes("shape")?);
+    "squeeze", &[x] => x.squeeze(a.axis("axis")?);
+    "unsqueeze", &[x] => x.unsqueeze(a.axis("axis")?);
+    "concat", x => tape.concat(x, a.axis("axis")?);
+    "stack", x => tape.stack(x, a.axis("axis")?);
+    "narrow", &[x] => x.narrow(a.axis("axis")?, a.size("start")?, a.size("len")?);
+    "slice", &[x] => {
+        let (starts, stops, steps) = (a.sizes("starts")?, a.sizes("stops")?, a.sizes("steps")?);
+        let slices = starts.iter().zip(&stops).zip(&steps);
+        // As in Python, a stop beyond the end means the end.
+        let sizes = x.shape().map_err(|error| error.to_string())?;
+        let slices = slices.zip(sizes.iter()).map(|(((&start, &stop), &step), &n)| Slice {
+            start: start.min(n),
+            stop: stop.min(n),
+            step,
+        });
+        x.slice(&slices.collect::<Vec<_>>())
+    };
+    "pad", &[x] => {
+        let (before, after) = (a.sizes("before")?, a.sizes("after")?);
+        x.pad(&before.into_iter().zip(after).collect::<Vec<_>>(), a.number_or("value", 0.0)?)
+    };
+    "flip", &[x] => x.flip(a.axes(x)?);
+    "split", &[x] => {
+        let parts = x.split(a.axis("axis")?, &a.sizes("sizes")?);
+        let which = a.size("which")?;
+        *parts.get(which).ok_or(format!("there is no part {which} of {}", parts.len()))?
+    };
+    "tile", &[x] => x.tile(&a.sizes("reps")?);
+    "repeat_interleave", &[x] => x.repeat_interleave(a.axis("axis")?, a.size("repeats")?);
+    "roll", &[x] => x.roll(a.axis("axis")?, a.axis("shift")?);
+    "tril", &[x] => x.tril(a.axis("k")?);
+    "triu", &[x] => x.triu(a.axis("k")?);
+    "index_select", &[x] => x.index_select(a.axis("axis")?, a.index("index")?.data());
+    "gather", &[x] => x.gather(a.axis("axis")?, a.index("index")?);
+    "scatter_add", &[x, y] => x.scatter_add(a.axis("axis")?, a.index("index")?, y);
+    "scatter", &[x, y] => x.scatter(a.axis("axis")?, a.index("index")?, y);
+    "index_add", &[x, y] => x.index_add(a.axis("axis")?, a.index("index")?.data(), y);
+    "take", &[x] => x.take(a.index("index")?);
+    "embedding", &[x] => x.embedding(a.index("index")?);
+
+    "einsum", x => tape.einsum(a.text("equation")?, x);
+    "where", &[x, y] => tensor(x, &a.0["cond"])?.where_(x, y);
+    "clamp", &[x] => match (a.optional("min")?, a.optional("max")?) {
+        (Some(min), Some(max)) => x.clamp(min, max),
+        (Some(min), None) => x.clamp_min(min),
+        (None, Some(max)) => x.clamp_max(max),
+        (None, None) => return Err("clamp needs min or max".to_string()),
+    };
+    "masked_fill", &[x] => x.masked_fill(tensor(x, &a.0["mask"])?, a.number("value")?);
+    "sort", &[x] => x.sort(a.axis("axis")?);
+    "topk", &[x] => x.topk(a.size("k")?);
+    "softmax", &[x] => x.softmax(a.axis("axis")?);
+    "log_softmax", &[x] => x.log_softmax(a.axis("axis")?);
+    "cross_entropy", &[x] => a.mean_of(x.cross_entropy(a.index("target")?))?;
+    "bce_with_logits", &[x] => a.mean_of(x.bce_with_logits(tensor(x, &a.0["target"])?))?;
+    "mse_loss", &[x, y] => a.mean_of(x.mse_loss(y))?;
+    "huber_loss", &[x, y] => a.mean_of(x.huber_loss(y, a.number("delta")?))?;
+    "layer_norm", &[x, w, b] => x.layer_norm(a.axes(x)?, w, b, a.number("eps")?);
+    "layer_norm", &[x] => x.layer_norm(a.axes(x)?, 1.0, 0.0, a.number("eps")?);
+    "layer_norm", &[x, w] => x.layer_norm(a.axes(x)?, w, 0.0, a.number("eps")?);
+    "rms_norm", &[x] => x.rms_norm(a.axes(x)?, 1.0, a.number("eps")?);
+    "rms_norm", &[x, w] => x.rms_norm(a.axes(x)?, w, a.number("eps")?);
+    "batch_norm", &[x, w, b] if a.flag_or("training", true)? => x.batch_norm(w, b, a.number("eps")?);
+    "batch_norm", &[x, w, b] => {
+        let (mean, var) = (tensor(x, &a.0["running_mean"])?, tensor(x, &a.0["running_var"])?);
+        x.batch_norm_with(mean, var, w, b, a.number("eps")?)
+    };
+    "batch_norm", &[x, w, b, mean, var] => x.batch_norm_with(mean, var, w, b, a.number("eps")?);
+
+    "conv1d" | "conv2d" | "conv_transpose2d", &[x, w, ref bias @ ..] => {
+        let y = match op {
+            "conv1d" => x.conv1d(w, a.conv()?),
+            "conv2d" => x.conv2d(w, a.conv()?),
+            _ => x.conv_transpose2d(w, a.conv()?),
+        };
+        match *bias {
+            [] => y,
+            // One number a channel, and the channels stand before the spatial axes.
+            [b] => {
+                let n = b.shape().map_or(0, |shape| shape.first().copied().unwrap_or(0));
+                let spatial = if op == "conv1d" { 1 } else { 2 };
+                y + b.reshape([&[n][..], &vec![1; spatial]].concat())
+            }
+            _ => return Ok(None),
+        }
+    };
+    "max_pool2d", &[x] => x.max_pool2d(a.pool()?);
+    "avg_pool2d", &[x] => x.avg_pool2d(a.pool()?);
+    "cumsum", &[x] => x.cumsum(a.axis("axis")?);
+    "cumprod", &[x] => x.cumprod(a.axis("axis")?);
+
+    "cholesky", &[x] => match a.flag_or("lower", true)? {
+        true => x.cholesky(),
+        false => x.cholesky().transpose(-2, -1),
+    };
+    "triangular_solve", &[x, y] => match (a.flag_or("upper", false)?, a.flag_or("transpose", false)?) {
+        (upper, false) => x.triangular_solve(y, upper),
+        (upper, true) => x.transpose(-2, -1).triangular_solve(y, !upper),
+    };
 }
 
 /// A reduction in the form that the attributes ask for.
