@@ -46,7 +46,7 @@ enum Step {
 
 /// The features of the libraries, which lint and docs need too. In `cargo test --workspace` the
 /// dev-dependencies turn them on.
-const FEATURES: &str = "--features=grad-core/testing,grad-core/serde,grad-ndarray/argmin";
+const FEATURES: &str = "--features=grad-conformance/vectors,grad-core/serde,grad-ndarray/argmin";
 
 impl Step {
     fn run(self) -> Result<()> {
@@ -59,7 +59,8 @@ impl Step {
                 let deny = ["--", "--deny=warnings"];
                 call(&["clippy", "--workspace", "--all-targets", FEATURES, deny[0], deny[1]], &[])?;
                 // What the features use is unused without them.
-                call(&["clippy", "--package=grad-core", deny[0], deny[1]], &[])
+                let plain = ["--package=grad-core", "--package=grad-conformance"];
+                call(&["clippy", plain[0], plain[1], deny[0], deny[1]], &[])
             }
             Step::Doc => {
                 let deny = [("RUSTDOCFLAGS", "--deny=warnings")];
@@ -149,10 +150,11 @@ fn package() -> Result<()> {
             }
         }
     }
-    let [core, linalg, ndarray, candle] = named.each_ref().map(String::as_str);
+    let [core, conformance, linalg, ndarray, candle] = named.each_ref().map(String::as_str);
     // candle itself would be built once more, for minutes.
-    call(&["package", core, linalg, ndarray, candle, "--allow-dirty", "--no-verify"], &[])?;
-    // Not the backends: cargo would build them with whatever grad-core of this version it has
+    let all = ["package", core, conformance, linalg, ndarray, candle];
+    call(&[&all[..], &["--allow-dirty", "--no-verify"]].concat(), &[])?;
+    // Not the others: cargo would build them with whatever grad-core of this version it has
     // unpacked before, and not with the one packaged now.
     call(&["package", core, linalg, "--allow-dirty"], &[])
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "printing is what these commands are for")]
 
 mod bench;
+mod catalogue;
 mod ci;
 mod conformance;
 mod diff;

@@ -7,8 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// The crates that are published.
-pub(crate) const LIBRARIES: [&str; 4] = ["grad-core", "grad-linalg", "grad-ndarray", "grad-candle"];
+/// The crates that are published, each after those that it depends on.
+pub(crate) const LIBRARIES: [&str; 5] =
+    ["grad-core", "grad-conformance", "grad-linalg", "grad-ndarray", "grad-candle"];
 
 /// Those of them that implement `TensorLike`.
 pub(crate) const BACKENDS: [&str; 2] = ["grad-ndarray", "grad-candle"];

@@ -2,5 +2,5 @@
 
 use grad_candle::CandleTensor;
 
-grad_core::conformance!(f64: CandleTensor, CandleTensor::from(0.0_f64));
-grad_core::conformance!(f32: CandleTensor, CandleTensor::from(0.0_f32));
+grad_conformance::conformance!(f64: CandleTensor, CandleTensor::from(0.0_f64));
+grad_conformance::conformance!(f32: CandleTensor, CandleTensor::from(0.0_f32));

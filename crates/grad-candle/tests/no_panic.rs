@@ -1,8 +1,8 @@
 //! Whatever a program asks for, there is a value or an error, and never a panic.
 
 use grad_candle::CandleTensor;
-use grad_core::testing::Verdict;
-use grad_core::testing::fuzz::{fails_like_the_reference, never_panics};
+use grad_conformance::Verdict;
+use grad_conformance::fuzz::{fails_like_the_reference, never_panics};
 
 // The seed that a failure names repeats the program.
 #[test]

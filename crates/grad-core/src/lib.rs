@@ -38,13 +38,12 @@
 //! | [`Tape::trace`] | what was recorded, as text, Graphviz, Mermaid or data; [`Tape::nodes`] gives it node by node |
 //! | [`inspect`] | what holds the memory ([`memory`](Tape::memory)), where the first NaN comes from ([`detect_nan`](Tape::detect_nan)), and why there is no gradient ([`why_no_gradient`](Tape::why_no_gradient)) |
 //! | [`gradcheck()`] | whether the derivatives of a function of yours are right |
-//! | `testing` | a reference backend, and the macro `conformance!`, which tests a backend |
+//!
+//! The crate `grad-conformance` tests a backend: every method, and every operation with its derivatives.
 //!
 //! # Features
 //!
 //! * `serde`: a [`Trace`](inspect::Trace) can be serialized.
-//! * `testing`: the module of that name, for the tests of backends.
-//! * `vectors`: test vectors in JSON lines, and the comparison with them.
 //!
 //! # Documents
 //!
@@ -61,10 +60,11 @@ mod ops;
 pub mod program;
 mod sweep;
 mod tape;
-#[cfg(feature = "testing")]
-pub mod testing;
 pub mod transform;
 
+/// A generator for tests, which `grad-conformance` shares.
+#[doc(hidden)]
+pub use ground::Random;
 pub use ground::{
     Axes, DType, Error, ErrorKind, Index, ScalarError, Shape, Slice, TensorLike, Unsupported,
     Window,

@@ -1,15 +1,14 @@
 //! `checkpoint` changes no derivative, runs its function as often as it must, and says what is
 //! wrong with it.
 
-#![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used)] // A failing unwrap fails the test.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use expect_test::expect;
+use grad_conformance::{Random, Reference, catalogue};
 use grad_core::inspect::NodeKind;
-use grad_core::testing::{Random, Reference, catalogue};
 use grad_core::transform::{Params, WithTape, checkpoint};
 use grad_core::{Error, Tape, TensorLike, Var};
 

@@ -1,16 +1,14 @@
 //! The conformance tests pass on right backends, and fail on wrong ones.
 
-#![cfg(feature = "testing")]
-
 mod support;
 
-use grad_core::testing::{Minimal, Reference, method, operation};
+use grad_conformance::{Minimal, Reference, method, operation};
 use grad_core::{DType, TensorLike, Unsupported};
 use support::{Fault, Faulty};
 
-grad_core::conformance!(reference: Reference, Reference::from(0.0));
+grad_conformance::conformance!(reference: Reference, Reference::from(0.0));
 // A fault that is none: the wrapper itself is right, and so are the tolerances of 32 bits.
-grad_core::conformance!(single: Faulty, Faulty::new(Fault::Single));
+grad_conformance::conformance!(single: Faulty, Faulty::new(Fault::Single));
 
 #[track_caller]
 fn assert_caught(fault: Fault, by: &[&str]) {

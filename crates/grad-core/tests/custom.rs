@@ -1,15 +1,14 @@
 //! `custom_vjp` and `custom_jvp` have the derivatives that their rules say, to every order and in
 //! both modes; `stop_gradient` has none.
 
-#![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used)] // A failing unwrap fails the test.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use expect_test::expect;
+use grad_conformance::{Random, Reference};
 use grad_core::inspect::NodeKind;
-use grad_core::testing::{Random, Reference};
 use grad_core::transform::{Params, WithTape, custom_jvp, custom_vjp, stop_gradient};
 use grad_core::{Error, Gradcheck, Tape, TensorLike, Var, gradcheck};
 

@@ -1,15 +1,13 @@
 //! What a tape says of itself: its memory, the first number that is none, and missing gradients.
 
-#![cfg(feature = "testing")]
-
 mod support;
 
 use std::time::{Duration, Instant};
 
 use expect_test::{Expect, expect};
+use grad_conformance::{Case, Reference, catalogue};
 use grad_core::extend::{ByPartial, Cotangents, Elementwise, Op, Primal};
 use grad_core::inspect::{Quantity, Verdict};
-use grad_core::testing::{Case, Reference, catalogue};
 use grad_core::{Error, ErrorKind, Pool, ScalarError, Shape, Tape, TensorLike, Var};
 use support::{Fault, Faulty};
 

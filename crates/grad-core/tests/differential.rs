@@ -1,10 +1,8 @@
 //! Random programs find planted bugs, and the program that is printed is short.
 
-#![cfg(feature = "testing")]
-
 mod support;
 
-use grad_core::testing::differential::agrees_with_the_reference;
+use grad_conformance::differential::agrees_with_the_reference;
 use support::{Fault, Faulty};
 
 #[track_caller]

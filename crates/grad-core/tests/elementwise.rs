@@ -5,8 +5,8 @@
 
 use std::f64::consts::{FRAC_2_SQRT_PI, FRAC_PI_2, LN_2, LN_10, PI};
 
+use grad_conformance::Reference;
 use grad_core::inspect::NodeKind;
-use grad_core::testing::Reference;
 use grad_core::{Error, Tape, TensorLike, Var};
 
 const INFINITY: f64 = f64::INFINITY;

@@ -1,13 +1,11 @@
 //! Every kind of error: its whole text, with the place in the user's program.
 
-#![cfg(feature = "testing")]
-
 mod support;
 
 use std::error::Error as _;
 
+use grad_conformance::{Reference, catalogue};
 use grad_core::extend::{ByPartial, Cotangents, Elementwise, Op, Primal, Tangents};
-use grad_core::testing::{Reference, catalogue};
 use grad_core::{Error, ErrorKind, Gradients, ScalarError, Shape, Slice, Tape, TensorLike, Var};
 use support::{Fault, Faulty};
 

@@ -1,8 +1,6 @@
 //! Derivatives that are known, at places where others fail.
 
-#![cfg(feature = "testing")]
-
-use grad_core::testing::Reference;
+use grad_conformance::Reference;
 use grad_core::{Error, Tape, TensorLike, Var};
 
 type Tested = Result<(), Error>;

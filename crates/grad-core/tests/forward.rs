@@ -1,13 +1,11 @@
 //! Forward mode: plain sweeps, and many tangents at once.
 
-#![cfg(feature = "testing")]
-
 use std::cell::Cell;
 use std::rc::Rc;
 
+use grad_conformance::reference::ReferenceError;
+use grad_conformance::{Case, Random, Reference, catalogue};
 use grad_core::extend::{ByPartial, Cotangents, Elementwise, Op, Primal, Tangents};
-use grad_core::testing::reference::ReferenceError;
-use grad_core::testing::{Case, Random, Reference, catalogue};
 use grad_core::{Error, ErrorKind, Shape, Tape, TensorLike, Var};
 
 type Tested = Result<(), Error>;

@@ -1,14 +1,12 @@
 //! `gradcheck` passes what is right, and names what is wrong.
 
-#![cfg(feature = "testing")]
-
 mod support;
 
 use std::cell::Cell;
 
+use grad_conformance::{Failure, Reference, Verdict, catalogue};
 use grad_core::extend::{Cotangents, Op, Primal, Tangents, broadcast};
 use grad_core::inspect::Finding;
-use grad_core::testing::{Failure, Reference, Verdict, catalogue};
 use grad_core::{ErrorKind, Gradcheck, GradcheckError, Shape, TensorLike, Var, gradcheck};
 use support::{Fault, Faulty};
 

@@ -1,11 +1,9 @@
 //! Handles out, no `Result`: recorded calls carry their errors, the plain ones return them.
 
-#![cfg(feature = "testing")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use grad_conformance::{Failure, Reference};
 use grad_core::extend::Unsupported;
-use grad_core::testing::{Failure, Reference};
 use grad_core::transform::{self, checkpoint, custom_jvp, custom_vjp};
 use grad_core::{Error, ErrorKind, ScalarError, Tape, TensorLike, Var, gradcheck};
 

@@ -2,11 +2,9 @@
 //!
 //! (`tests/conformance.rs` has them for the reference, one test for each operation.)
 
-#![cfg(feature = "testing")]
-
+use grad_conformance::laws::laws;
+use grad_conformance::{Failure, Verdict, catalogue};
 use grad_core::Tape;
-use grad_core::testing::laws::laws;
-use grad_core::testing::{Failure, Verdict, catalogue};
 
 #[test]
 fn laws_hold_on_scalars() -> Verdict {

@@ -1,8 +1,8 @@
 //! Linear algebra and `einsum`: closed forms, corners and errors.
-#![cfg(feature = "testing")]
+
 #![allow(clippy::unwrap_used)]
 
-use grad_core::testing::{Random, Reference};
+use grad_conformance::{Random, Reference};
 use grad_core::{Error, ErrorKind, Tape, Var};
 
 type Tested = Result<(), Error>;

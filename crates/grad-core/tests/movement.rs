@@ -1,10 +1,8 @@
 //! Moving, indexing, joining, convolution and pooling: values, derivatives and errors at the corners.
 
-#![cfg(feature = "testing")]
-
 use std::error::Error;
 
-use grad_core::testing::Reference;
+use grad_conformance::Reference;
 use grad_core::{Conv, ErrorKind, Index, Pool, Shape, Slice, TensorLike, Var, Window};
 
 type Tested = Result<(), Box<dyn Error>>;

@@ -1,9 +1,7 @@
 //! Whatever a program asks for, there is a value or an error, and never a panic.
 
-#![cfg(feature = "testing")]
-
-use grad_core::testing::fuzz::never_panics;
-use grad_core::testing::{Minimal, Reference, Verdict};
+use grad_conformance::fuzz::never_panics;
+use grad_conformance::{Minimal, Reference, Verdict};
 
 // The seed that a failure names repeats the program.
 #[test]

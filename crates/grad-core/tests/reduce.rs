@@ -1,10 +1,10 @@
 //! Reductions, scans, sorting, softmax, losses and normalization: closed forms and corners.
-#![cfg(feature = "testing")]
+
 #![allow(clippy::unwrap_used)]
 
 use std::f64::consts::{LN_2, SQRT_2};
 
-use grad_core::testing::Reference;
+use grad_conformance::Reference;
 use grad_core::{Axes, Error, ErrorKind, Index, Tape, TensorLike, Var};
 
 const INF: f64 = f64::INFINITY;

@@ -1,11 +1,9 @@
 //! The trace: text, drawings and data.
 
-#![cfg(feature = "testing")]
-
 use expect_test::expect;
+use grad_conformance::Reference;
 use grad_core::extend::{ByPartial, Elementwise, Primal};
 use grad_core::inspect::format_host;
-use grad_core::testing::Reference;
 use grad_core::{Error, Tape, TensorLike, Var};
 
 type Tested = Result<(), Error>;

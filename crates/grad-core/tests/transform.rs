@@ -1,11 +1,9 @@
 //! What the transforms answer on their two faces, how they nest, and what they refuse.
 
-#![cfg(feature = "testing")]
-
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use grad_core::testing::Reference;
+use grad_conformance::Reference;
 use grad_core::transform::{self, Params, WithTape};
 use grad_core::{Error, Shape, Tape, Var};
 

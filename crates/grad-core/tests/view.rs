@@ -1,9 +1,7 @@
 //! The read-only view of a tape.
 
-#![cfg(feature = "testing")]
-
+use grad_conformance::Reference;
 use grad_core::inspect::{Mode, NodeKind};
-use grad_core::testing::Reference;
 use grad_core::{Error, Tape};
 
 #[test]

@@ -11,14 +11,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use grad_candle::CandleTensor;
+use grad_conformance::vectors::{Outcome, Vector, check, parse};
 use grad_core::TensorLike;
-use grad_core::testing::vectors::{Outcome, Vector, check, parse};
 use grad_ndarray::NdTensor;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask conformance", about = "Runs files of test vectors on a backend")]
 struct Cli {
-    /// Files with one JSON object a line, in the format of crates/grad-core/tests/data/ops.jsonl.
+    /// Files with one JSON object a line, in the format of crates/grad-conformance/tests/data/ops.jsonl.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The backend.
@@ -83,7 +83,7 @@ struct Count {
 }
 
 struct Report {
-    failures: Vec<(String, grad_core::testing::vectors::Failure)>,
+    failures: Vec<(String, grad_conformance::vectors::Failure)>,
     by_op: BTreeMap<String, Count>,
     total: Count,
 }

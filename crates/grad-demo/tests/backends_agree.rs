@@ -5,7 +5,7 @@
 
 use grad_candle::CandleTensor;
 use grad_candle::candle_core::{Device, Tensor};
-use grad_core::testing::Reference;
+use grad_conformance::Reference;
 use grad_core::{Error, Slice, Tape, TensorLike, Var};
 use grad_ndarray::NdTensor;
 

@@ -8,8 +8,8 @@
 use std::time::{Duration, Instant};
 
 use grad_candle::CandleTensor;
-use grad_core::testing::Verdict;
-use grad_core::testing::differential::{agrees_with_differences, agrees_with_the_reference};
+use grad_conformance::Verdict;
+use grad_conformance::differential::{agrees_with_differences, agrees_with_the_reference};
 use grad_ndarray::NdTensor;
 
 /// As many programs as take half a minute without optimization.

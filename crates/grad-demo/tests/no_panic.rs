@@ -2,8 +2,8 @@
 //! panic: random shapes, axes, parameters and values, shrunk to the smallest program that fails.
 
 use grad_candle::CandleTensor;
-use grad_core::testing::Reference;
-use grad_core::testing::fuzz::does_not_panic;
+use grad_conformance::Reference;
+use grad_conformance::fuzz::does_not_panic;
 use grad_ndarray::NdTensor;
 use proptest::collection::vec;
 use proptest::prelude::*;

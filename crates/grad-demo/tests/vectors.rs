@@ -1,13 +1,13 @@
 //! The public test vectors and traps, computed by PyTorch and JAX in float64, on both backends.
 
 use grad_candle::CandleTensor;
+use grad_conformance::vectors::{Outcome, check, check_trap, parse, parse_traps};
 use grad_core::TensorLike;
-use grad_core::testing::vectors::{Outcome, check, check_trap, parse, parse_traps};
 use grad_ndarray::NdTensor;
 
-const OPS: &str = include_str!("../../grad-core/tests/data/ops.jsonl");
-const VARIANTS: &str = include_str!("../../grad-core/tests/data/variants.jsonl");
-const TRAPS: &str = include_str!("../../grad-core/tests/data/traps.jsonl");
+const OPS: &str = include_str!("../../grad-conformance/tests/data/ops.jsonl");
+const VARIANTS: &str = include_str!("../../grad-conformance/tests/data/variants.jsonl");
+const TRAPS: &str = include_str!("../../grad-conformance/tests/data/traps.jsonl");
 
 /// Every vector passes but those that say that they need double precision.
 fn vectors_pass<T: TensorLike>(text: &str, model: &T, n_need_double: usize) {

@@ -1,4 +1,5 @@
 //! argmin's solvers on functions: do they arrive, with the derivatives computed here?
+
 #![allow(clippy::unwrap_used)] // A failing unwrap fails the test.
 
 use argmin::core::{Executor, Hessian, IterState, Solver, State};
@@ -16,7 +17,7 @@ use argmin::solver::newton::{Newton, NewtonCG};
 use argmin::solver::quasinewton::{BFGS, DFP, LBFGS, SR1, SR1TrustRegion};
 use argmin::solver::trustregion::{CauchyPoint, Dogleg, Steihaug, TrustRegion};
 use argmin_math::ArgminEye;
-use grad_core::testing::Random;
+use grad_conformance::Random;
 use grad_core::{TensorLike, Var};
 use grad_ndarray::NdTensor;
 use grad_ndarray::argmin::{Objective, Residuals};

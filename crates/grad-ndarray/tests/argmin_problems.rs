@@ -1,4 +1,5 @@
 //! What argmin's solvers may rely on: the problems, their errors, and the arithmetic of tensors.
+
 #![allow(clippy::unwrap_used)] // A failing unwrap fails the test.
 
 use std::cell::Cell;
@@ -15,8 +16,8 @@ use argmin_math::{
     ArgminAdd, ArgminDiv, ArgminDot, ArgminEye, ArgminInv, ArgminL1Norm, ArgminL2Norm,
     ArgminMinMax, ArgminMul, ArgminSignum, ArgminSub, ArgminTranspose, ArgminZeroLike,
 };
+use grad_conformance::Random;
 use grad_core::extend::{ByPartial, Elementwise, Primal};
-use grad_core::testing::Random;
 use grad_core::{ErrorKind, TensorLike, Var};
 use grad_ndarray::argmin::{Objective, Residuals};
 use grad_ndarray::ndarray::{Array2, array};

@@ -4,14 +4,15 @@
 //! An error is the largest difference of two elements, relative to the largest element of both.
 //! What the points are, and how large an error may be, stands with each function. Kinks lie on
 //! curves, which random points do not hit; what holds on them has tests of its own, at the end.
+
 #![allow(clippy::unwrap_used)] // A failing unwrap fails the test.
 
 use std::f64::consts::{E, PI, TAU};
 
 use argmin::core::{CostFunction, Gradient, Hessian};
 use argmin_testfunctions as published;
+use grad_conformance::Random;
 use grad_core::Var;
-use grad_core::testing::Random;
 use grad_ndarray::NdTensor;
 use grad_ndarray::argmin::{Function, Objective};
 use grad_ndarray::ndarray::ArrayViewD;

@@ -2,5 +2,5 @@
 
 use grad_ndarray::NdTensor;
 
-grad_core::conformance!(f64: NdTensor<f64>, NdTensor::from(0.0_f64));
-grad_core::conformance!(f32: NdTensor<f32>, NdTensor::from(0.0_f32));
+grad_conformance::conformance!(f64: NdTensor<f64>, NdTensor::from(0.0_f64));
+grad_conformance::conformance!(f32: NdTensor<f32>, NdTensor::from(0.0_f32));

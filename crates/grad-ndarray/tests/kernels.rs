@@ -1,11 +1,12 @@
 //! Every kernel, for every layout, against its definition.
+
 #![allow(clippy::unwrap_used)] // A failing unwrap fails the test.
 
 mod common;
 
 use common::*;
+use grad_conformance::Minimal;
 use grad_core::extend::{Index, Window};
-use grad_core::testing::Minimal;
 use grad_core::{Slice, TensorLike};
 use proptest::prelude::*;
 

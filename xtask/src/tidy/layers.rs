@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::source::{Source, identifier, words};
 use super::{Files, Finding};
+use crate::catalogue;
 
 const CORE: &str = "crates/grad-core/src/";
 /// What reads a tape by its public face.
 const READERS: [&str; 2] = ["inspect/trace.rs", "inspect/gradcheck.rs"];
-const CATALOGUE: &str = "crates/grad-core/src/testing/catalogue.rs";
 
 /// A `RefCell`, and a borrow of one, is only in the tape's room and in the growing program of
 /// symbols: so it is in two places that no borrow is held while a rule or a backend runs.
@@ -194,21 +194,32 @@ pub(super) fn backends_import_extend_only(files: &Files) -> Vec<Finding> {
     findings
 }
 
-/// Every operation is in the catalogue: a line of it begins with the operation's name as a string.
+/// Every operation has a block in the catalogue. And every block is of an operation, or of one of the
+/// transforms that make an operation of a function; else this check has lost sight of some.
 pub(super) fn operations_are_in_the_catalogue(files: &Files) -> Vec<Finding> {
-    let Some(catalogue) = files.get(CATALOGUE) else {
+    const CATALOGUE: &str = catalogue::PATH;
+    let Some(text) = files.get(CATALOGUE).map(|source| &source.text) else {
         return vec![Finding::new(CATALOGUE, 0, "there is no catalogue of the operations")];
     };
-    let lines = catalogue.text.lines().filter_map(|line| line.trim_start().strip_prefix('"'));
-    let listed: BTreeSet<_> = lines.filter_map(|line| line.split('"').next()).collect();
-    let ops = format!("{CORE}ops/");
+    let listed: BTreeSet<_> = catalogue::operations(text).collect();
+    let (ops, transforms) = (format!("{CORE}ops/"), format!("{CORE}transform/"));
+    let mut known = BTreeSet::new();
     let mut findings = Vec::new();
     for (path, source) in files.below(&ops, ".rs") {
         for (at, name) in operations(source) {
+            known.insert(name);
             if !listed.contains(name) {
                 let message = format!("the operation \"{name}\" is not in {CATALOGUE}");
                 findings.push(Finding::new(path, source.line(at), message));
             }
+        }
+    }
+    for name in listed.difference(&known) {
+        let function = format!("pub fn {name}");
+        let mut files = files.below(&transforms, ".rs");
+        if !files.any(|(_, source)| words(source.library(), &function).next().is_some()) {
+            let message = format!("the operation \"{name}\" is nowhere in {ops}");
+            findings.push(Finding::new(CATALOGUE, 0, message));
         }
     }
     findings
@@ -253,24 +264,38 @@ fn operations(source: &Source) -> Vec<(usize, &str)> {
     for start in words(code, "impl") {
         let Some(open) = code[start..].find('{').map(|at| start + at) else { continue };
         let head = &code[start..open];
+        let Some((of, _)) = head.split_once(" for ") else { continue };
         let traits = ["Op", "Elementwise", "Linear", "Step"];
-        let is_operation = |name: &&str| words(head, name).next().is_some();
-        if !head.contains(" for ") || !traits.iter().any(is_operation) {
+        if !traits.iter().any(|name| words(of, name).next().is_some()) {
             continue;
         }
-        // As text, since a name of a macro's is no string.
         let marks = ["const NAME: &'static str =", "fn name(&self) -> &'static str {"];
-        let name = marks.iter().filter_map(|mark| {
-            let at = open + code[open..].find(mark)? + mark.len();
-            Some((at, code[at..].trim_start().starts_with('"')))
-        });
-        match name.min() {
-            Some((at, true)) => found.extend(source.string_after(at).map(|name| (start, name))),
-            Some((_, false)) => found.extend(calls_of_macro_around(source, start)),
-            None => {}
+        let places =
+            marks.iter().filter_map(|mark| Some(open + code[open..].find(mark)? + mark.len()));
+        let Some(at) = places.min() else { continue };
+        let names = strings(source, at);
+        match names.is_empty() {
+            true => found.extend(calls_of_macro_around(source, start)),
+            false => found.extend(names.into_iter().map(|name| (start, name))),
         }
     }
     found
+}
+
+/// The strings in the expression that begins at a place: more than one where it chooses.
+fn strings(source: &Source, at: usize) -> Vec<&str> {
+    let mut depth = 0_usize;
+    let mut quotes = Vec::new();
+    for (offset, byte) in source.library().bytes().enumerate().skip(at) {
+        match byte {
+            b'{' => depth += 1,
+            b'}' | b';' if depth == 0 => break,
+            b'}' => depth -= 1,
+            b'"' => quotes.push(offset),
+            _ => {}
+        }
+    }
+    quotes.chunks_exact(2).filter_map(|quotes| source.text.get(quotes[0] + 1..quotes[1])).collect()
 }
 
 /// The first string of each call of the macro whose definition is around a place.
@@ -375,7 +400,7 @@ crates/grad-core/src/ops/arith.rs:5: `twin` states a rule on plain tensors; rule
     #[test]
     fn a_backend_that_imports_more_is_found() {
         let text = "//! grad_core::Tape\nuse grad_core::extend::Shape;\nuse grad_core::Tape;\n\
-                    #[cfg(test)]\nmod tests { use grad_core::testing::Reference; }\n";
+                    #[cfg(test)]\nmod tests { use grad_core::Tape; }\n";
         let transforms = "use grad_core::transform;\n";
         let files = [
             ("crates/grad-ndarray/src/a.rs", text),
@@ -395,9 +420,9 @@ impl Elementwise for Add {
     const NAME: &'static str = "add";
     fn format(&self) -> String { infix("+", x) }
 }
-impl<T: TensorLike> Op<T> for Max {
+impl Op<f64> for Extremum {
     fn name(&self) -> &'static str {
-        "max"
+        if self.largest { "max" } else { "min" }
     }
 }
 macro_rules! comparison {
@@ -414,22 +439,36 @@ impl<'t, T: TensorLike> Var<'t, T> {
 }
 "#;
 
+    const LISTED: &str = "\
+add { \"before the table\" }
+table! { $
+    max {
+    }
+    lt { .. }
+    rerun { .. }
+    gone { .. }
+}
+";
+
     #[test]
     fn an_operation_outside_of_the_catalogue_is_found() {
         let files = [
             ("crates/grad-core/src/ops/a.rs", OPS),
-            (CATALOGUE, "const X: &str = \"add\";\n    \"max\" Real ..\n    \"lt\" Whole ..\n"),
+            ("crates/grad-core/src/transform/b.rs", "pub fn rerun() {}"),
+            (catalogue::PATH, LISTED),
         ];
         let expected = "\
-crates/grad-core/src/ops/a.rs:2: the operation \"add\" is not in crates/grad-core/src/testing/catalogue.rs
-crates/grad-core/src/ops/a.rs:19: the operation \"ge\" is not in crates/grad-core/src/testing/catalogue.rs
+crates/grad-conformance/src/catalogue.rs: the operation \"gone\" is nowhere in crates/grad-core/src/ops/
+crates/grad-core/src/ops/a.rs:2: the operation \"add\" is not in crates/grad-conformance/src/catalogue.rs
+crates/grad-core/src/ops/a.rs:6: the operation \"min\" is not in crates/grad-conformance/src/catalogue.rs
+crates/grad-core/src/ops/a.rs:19: the operation \"ge\" is not in crates/grad-conformance/src/catalogue.rs
 ";
         assert_eq!(findings(operations_are_in_the_catalogue, &files), expected);
     }
 
     #[test]
     fn a_missing_catalogue_is_found() {
-        let expected = format!("{CATALOGUE}: there is no catalogue of the operations\n");
+        let expected = format!("{}: there is no catalogue of the operations\n", catalogue::PATH);
         assert_eq!(findings(operations_are_in_the_catalogue, &[]), expected);
     }
 }

@@ -4,7 +4,7 @@ use super::{Files, Finding};
 use crate::workspace::{BACKENDS, LIBRARIES};
 
 /// All that grad-core may depend on, so no array library, and next to nothing else.
-const CORE_DEPENDENCIES: [&str; 4] = ["libm", "serde", "serde_json", "smallvec"];
+const CORE_DEPENDENCIES: [&str; 3] = ["libm", "serde", "smallvec"];
 
 /// What its tests may not depend on either.
 const ARRAY_LIBRARIES: [&str; 6] =
@@ -162,10 +162,10 @@ candle-core = \"0.11\"
 libc = \"0.2\"
 ";
         let expected = "\
-crates/grad-core/Cargo.toml:3: grad-core depends on `ndarray`, but only on libm, serde, serde_json, smallvec
-crates/grad-core/Cargo.toml:4: grad-core depends on `rand`, but only on libm, serde, serde_json, smallvec
+crates/grad-core/Cargo.toml:3: grad-core depends on `ndarray`, but only on libm, serde, smallvec
+crates/grad-core/Cargo.toml:4: grad-core depends on `rand`, but only on libm, serde, smallvec
 crates/grad-core/Cargo.toml:8: grad-core knows `candle-core`, which is an array library
-crates/grad-core/Cargo.toml:10: grad-core depends on `libc`, but only on libm, serde, serde_json, smallvec
+crates/grad-core/Cargo.toml:10: grad-core depends on `libc`, but only on libm, serde, smallvec
 ";
         let files = [("crates/grad-core/Cargo.toml", text)];
         // `version` below [dependencies.rand] is no dependency.
@@ -212,6 +212,7 @@ crates/a/Cargo.toml: no `license.workspace = true`
                      authors.workspace = true\n";
         let files = [
             ("crates/grad-core/Cargo.toml", whole),
+            ("crates/grad-conformance/Cargo.toml", whole),
             ("crates/grad-linalg/Cargo.toml", whole),
             ("crates/grad-ndarray/Cargo.toml", whole),
             ("crates/grad-candle/Cargo.toml", &whole.replace("readme", "read-me")),

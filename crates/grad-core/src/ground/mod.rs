@@ -4,8 +4,6 @@ mod error;
 mod format;
 mod kernel;
 mod not_finite;
-// The feature makes it public.
-#[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
 mod random;
 mod scalar;
 mod shape;
@@ -15,7 +13,6 @@ pub use error::{Error, ErrorKind, Mode, Unsupported};
 pub use format::{call, format_host, format_tensor, infix};
 pub use kernel::{Binary, Build, Kernel, Partial, Place, Source, Step, Unary};
 pub use not_finite::{NotFinite, Quantity, Statistics};
-#[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
 pub use random::Random;
 pub use scalar::ScalarError;
 pub use shape::{Axes, Index, Shape, Slice, Window, broadcast, n_elements};

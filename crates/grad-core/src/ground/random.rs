@@ -18,7 +18,6 @@ impl Random {
 
     /// The sequence that begins with `choices`, so that a generator that shrinks can make them; and
     /// goes on as that of seed 0.
-    #[cfg(feature = "testing")]
     pub fn beginning_with(choices: Vec<u64>) -> Self {
         Random { state: 0, choices: choices.into_iter() }
     }
@@ -35,13 +34,11 @@ impl Random {
     }
 
     /// A whole number below `n`; 0 if there is none.
-    #[cfg(feature = "testing")]
     pub fn below(&mut self, n: usize) -> usize {
         (self.bits() >> 11).checked_rem(n as u64).unwrap_or(0) as usize
     }
 
     /// One of `choices`, which are not empty.
-    #[cfg(feature = "testing")]
     pub fn choose<X: Clone>(&mut self, choices: &[X]) -> X {
         choices[self.below(choices.len())].clone()
     }
@@ -53,7 +50,6 @@ impl Random {
     }
 
     /// `n` numbers in [−1, 1).
-    #[cfg(feature = "testing")]
     pub fn signed_units(&mut self, n: usize) -> Vec<f64> {
         (0..n).map(|_| self.signed_unit()).collect()
     }

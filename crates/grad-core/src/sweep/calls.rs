@@ -102,7 +102,7 @@ impl<T: TensorLike> Tape<T> {
     ///
     /// ```
     /// use grad_core::Tape;
-    /// use grad_core::testing::Reference;
+    /// use grad_conformance::Reference;
     ///
     /// let tape = Tape::<Reference>::new();
     /// let x = tape.var(vec![1.0, 2.0]);
@@ -250,7 +250,7 @@ impl<'t, T: TensorLike> Plain<'t, T> {
     ///
     /// ```
     /// use grad_core::Tape;
-    /// use grad_core::testing::Reference;
+    /// use grad_conformance::Reference;
     ///
     /// let tape = Tape::<Reference>::new();
     /// let x = tape.var(3.0);

@@ -1,14 +1,12 @@
 //! The backend of `docs/custom-backend.md` passes the conformance tests.
 
-#![cfg(feature = "testing")]
-
 #[allow(unreachable_pub)] // In a library it would be reachable.
 #[rustfmt::skip] // As it stands in the document.
 mod array;
 
 use array::Array;
 
-grad_core::conformance!(Array, Array::from(vec![0.0]));
+grad_conformance::conformance!(Array, Array::from(vec![0.0]));
 
 #[test]
 fn the_document_shows_this_backend() {

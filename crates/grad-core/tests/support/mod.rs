@@ -6,9 +6,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use grad_conformance::Reference;
+use grad_conformance::reference::ReferenceError;
 use grad_core::extend::{DType, Index, Shape, Slice, TensorLike, Window};
-use grad_core::testing::Reference;
-use grad_core::testing::reference::ReferenceError;
 
 /// What is wrong with a [`Faulty`] backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! The traps: corners where engines differ or answer NaN, each a small function, and the answer
 //! that the design decides for.
 
+use grad_core::{DType, Tape, TensorLike, Var};
 use serde::Deserialize;
 
 use super::{Failure, HostTensor, Tolerance};
-use crate::{DType, Tape, TensorLike, Var};
 
 /// A line of a file of traps.
 #[derive(Clone, Debug, Deserialize)]

@@ -1,8 +1,7 @@
 //! The public test vectors, computed by PyTorch and JAX in float64, on the reference backend.
-#![cfg(feature = "vectors")]
 
-use grad_core::testing::Reference;
-use grad_core::testing::vectors::{Outcome, check, check_trap, parse, parse_traps};
+use grad_conformance::Reference;
+use grad_conformance::vectors::{Outcome, check, check_trap, names, parse, parse_traps};
 
 const OPS: &str = include_str!("data/ops.jsonl");
 const VARIANTS: &str = include_str!("data/variants.jsonl");
@@ -117,6 +116,20 @@ fn what_is_not_in_the_vocabulary_is_unknown() {
         let x = r#"{"shape": [], "data": [0]}"#;
         let line = format!(r#"{{"id": "x/y", "op": "{op}", "inputs": [{x}], "output": {x}}}"#);
         assert_eq!(outcome(&line), Outcome::Unknown);
+    }
+}
+
+#[test]
+fn every_name_is_known_and_in_the_document() {
+    let document = include_str!("../../../docs/vocabulary.md");
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let mut documented: Vec<&str> = rows.collect();
+    documented.sort_unstable();
+    assert_eq!(documented, names());
+    let x = r#"{"shape": [], "data": [0]}"#;
+    for op in names() {
+        let line = format!(r#"{{"id": "x/y", "op": "{op}", "inputs": [{x}], "output": {x}}}"#);
+        assert_ne!(outcome(&line), Outcome::Unknown, "{op}");
     }
 }
 

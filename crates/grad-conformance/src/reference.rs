@@ -7,20 +7,20 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::extend::{
+use crate::matrices::{self, Eliminated};
+use grad_core::extend::{
     DType, Error, ErrorKind, Index, Shape, Slice, TensorLike, Unsupported, Window, broadcast,
 };
-use crate::testing::matrices::{self, Eliminated};
 
 /// A row-major tensor of `f64`, of any rank.
 ///
 /// ```
+/// use grad_conformance::Reference;
 /// use grad_core::TensorLike;
-/// use grad_core::testing::Reference;
 ///
 /// let x = Reference::new([2, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])?;
 /// assert_eq!(x.sum(&[0])?, Reference::from(vec![5.0, 7.0, 9.0]));
-/// # Ok::<(), grad_core::testing::reference::ReferenceError>(())
+/// # Ok::<(), grad_conformance::reference::ReferenceError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reference {

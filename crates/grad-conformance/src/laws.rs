@@ -13,14 +13,15 @@
 //! more with each further order, for each is a sum of about eight times as many products. Both are
 //! relative to the sum of the magnitudes of the terms, plus one.
 
-use crate::extend::{Cotangents, Op, Primal};
-use crate::ground::Random;
-use crate::testing::catalogue::{Apply, Case};
-use crate::testing::compare::{
+use grad_core::extend::{Cotangents, Op, Primal};
+use grad_core::{DType, Error, ErrorKind, Shape, Tape, TensorLike, Unsupported, Var};
+
+use crate::Random;
+use crate::catalogue::{Apply, Case};
+use crate::compare::{
     Failure, Layout, Tolerance, Verdict, close, describe, is_unsupported, pair, twin,
 };
-use crate::testing::reference::{Reference, ReferenceError};
-use crate::{DType, Error, ErrorKind, Shape, Tape, TensorLike, Var};
+use crate::reference::{Reference, ReferenceError};
 
 /// Something that must hold of a case, on the backend of the model tensor.
 pub type Law<T> = fn(&Case<T>, &T) -> Verdict;
@@ -395,7 +396,7 @@ impl<T: TensorLike> Op<T> for WithoutJvp<T> {
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
         let tape = Tape::new();
         let x: Vec<Var<'_, T>> = x.iter().map(|&x| tape.constant(x.clone())).collect();
-        let unsupported = |_| crate::Unsupported { op: "without_jvp", backend: "laws" };
+        let unsupported = |_| Unsupported { op: "without_jvp", backend: "laws" };
         Ok((self.apply)(&x).value().map_err(unsupported)?)
     }
 

@@ -15,12 +15,13 @@
 
 mod calls;
 
-use crate::ground::list;
-use crate::testing::Random;
-use crate::testing::compare::{Failure, Layout, Verdict, is_unsupported, pair};
-use crate::testing::reference::Reference;
-use crate::{ErrorKind, Shape, Tape, TensorLike, Var};
-use calls::{Call, Draw, calls};
+use grad_core::{Error, ErrorKind, Shape, Tape, TensorLike, Var};
+
+use crate::Random;
+use crate::compare::{Failure, Layout, Verdict, is_unsupported, pair};
+use crate::draw::Draw;
+use crate::reference::Reference;
+use calls::{Call, calls};
 
 /// Runs the program of a seed on the backend of `model` and on the reference.
 ///
@@ -82,14 +83,14 @@ impl Program {
         let inputs = random_inputs(&mut random);
         let mut program = Program { seed, inputs, steps: Vec::new() };
         let tape = Tape::new();
-        let n_drawn = calls.iter().filter(|call| call.has_parameters()).count();
+        let n_suiting = calls.iter().filter(|call| call.suits()).count();
         let mut values = Vec::new();
         for input in &program.inputs {
             values.push(tape.var(input.on(&Reference::from(0.0))?.1));
         }
         for _ in 0..STEPS {
-            // The half of calls that draw parameters.
-            let n_calls = if random.below(2) == 0 { n_drawn } else { calls.len() };
+            // Half of the time one that suits its arguments: few of the others do.
+            let n_calls = if random.below(2) == 0 { n_suiting } else { calls.len() };
             let call = random.below(n_calls);
             let late = |random: &mut Random| {
                 let n = values.len();
@@ -163,7 +164,8 @@ impl Program {
             for axis in 0..input.shape.rank() {
                 push(input.shape.without(&[axis]), input.layout);
                 if input.shape[axis] > 1 {
-                    push(crate::ground::resized(&input.shape, axis, 1), input.layout);
+                    let size = |(i, &n): (usize, &usize)| if i == axis { 1 } else { n };
+                    push(input.shape.iter().enumerate().map(size).collect(), input.layout);
                 }
             }
         }
@@ -264,7 +266,7 @@ fn mismatch<T: TensorLike>(
     pairs.iter().any(|(got, wanted)| differ((got, wanted))).then_some(problem)
 }
 
-fn unsupported(error: &crate::Error) -> bool {
+fn unsupported(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Backend(source) if is_unsupported(&**source))
 }
 
@@ -307,7 +309,7 @@ fn run<T: TensorLike>(
     inputs: &[T],
     calls: &[Call<T>],
     mut noise: Option<(f64, Random)>,
-) -> Result<Outcome, crate::Error> {
+) -> Result<Outcome, Error> {
     let tape = Tape::new();
     let mut outcome = Outcome { tensors: Vec::new(), text: Vec::new() };
     let x: Vec<Var<'_, T>> = inputs.iter().map(|x| tape.var(x.clone())).collect();
@@ -322,14 +324,15 @@ fn run<T: TensorLike>(
         if let Some(noise) = &mut noise {
             y = noisy(y, noise)?;
         }
-        let args = list(step.args.iter().map(|arg| format!("v{arg}")));
+        let args: Vec<String> = step.args.iter().map(|arg| format!("v{arg}")).collect();
+        let args = args.join(", ");
         let drawn = match &draw.text[..] {
             [] => String::new(),
             drawn => format!(", with {}", drawn.join(", ")),
         };
         let call = calls[step.call].text.split_whitespace().collect::<Vec<_>>().join(" ");
         let name = format!("v{}", values.len());
-        outcome.text.push(format!("{name} = {call} of {args}{drawn}, shape {}", y.shape()?));
+        outcome.text.push(format!("{name} = {call} of [{args}]{drawn}, shape {}", y.shape()?));
         outcome.push(name, y)?;
         values.push(y);
     }
@@ -371,7 +374,7 @@ fn run<T: TensorLike>(
 fn noisy<'t, T: TensorLike>(
     x: Var<'t, T>,
     (size, random): &mut (f64, Random),
-) -> Result<Var<'t, T>, crate::Error> {
+) -> Result<Var<'t, T>, Error> {
     let data = x.to_host()?;
     let largest = data.iter().fold(0.0, |max: f64, x| max.max(f64::abs(*x)));
     // What is 0 throughout may be −0 on another backend, or nearly 0.
@@ -385,7 +388,7 @@ impl Outcome {
         self.tensors.iter().flat_map(|tensor| &tensor.data).all(|x| x.is_finite())
     }
 
-    fn push<T: TensorLike>(&mut self, name: String, x: Var<'_, T>) -> Result<(), crate::Error> {
+    fn push<T: TensorLike>(&mut self, name: String, x: Var<'_, T>) -> Result<(), Error> {
         self.tensors.push(Named { name, shape: x.shape()?, data: x.to_host()? });
         Ok(())
     }
@@ -577,7 +580,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_make_all_calls_with_parameters() -> Verdict {
+    fn programs_make_all_calls_that_suit_their_arguments() -> Verdict {
         let calls = calls();
         let mut n_calls = vec![0; calls.len()];
         for seed in 0..1000 {
@@ -586,7 +589,7 @@ mod tests {
             }
         }
         for (call, n) in calls.iter().zip(n_calls) {
-            assert!(n > 0 || !call.has_parameters(), "never {}", call.text);
+            assert!(n > 0 || !call.suits(), "never {}", call.text);
         }
         Ok(())
     }

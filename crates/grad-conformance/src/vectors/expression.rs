@@ -1,8 +1,7 @@
 //! Functions of one variable given as text, as SymPy writes them, and their derivatives in turn.
 
+use grad_core::{Tape, TensorLike, Var};
 use serde_json::Value;
-
-use crate::{Tape, TensorLike, Var};
 
 /// `[f, f', .., f⁽ⁿ⁾]` for the expression and the order in the attributes.
 pub(super) fn nth_derivatives<'t, T: TensorLike>(

@@ -15,12 +15,11 @@ mod vocabulary;
 
 use std::fmt;
 
+use grad_core::{DType, Error, Tape, TensorLike, Var};
 use serde::Deserialize;
 use serde_json::Value;
 
 pub use traps::{Trap, check_trap};
-
-use crate::{DType, Error, Tape, TensorLike, Var};
 
 /// A line of a file of test vectors.
 #[derive(Clone, Debug, Deserialize)]
@@ -94,6 +93,11 @@ fn numbers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>
         },
     };
     numbers.into_iter().map(read).collect()
+}
+
+/// The names of functions that a vector may have, but for programs and `nth_derivative`.
+pub fn names() -> Vec<&'static str> {
+    vocabulary::names()
 }
 
 /// Reads the vectors of a file's text; empty lines are passed over.

@@ -8,11 +8,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::ground::Random;
-use crate::testing::catalogue::{Case, catalogue};
-use crate::testing::compare::{Failure, Verdict, is_unsupported};
-use crate::testing::reference::Reference;
-use crate::{Conv, Error, ErrorKind, Index, Pool, Shape, Slice, Tape, TensorLike, Var, Window};
+use grad_core::{Conv, Error, ErrorKind, Index, Pool, Shape, Slice, Tape, TensorLike, Var, Window};
+
+use crate::Random;
+use crate::catalogue::{Case, catalogue};
+use crate::compare::{Failure, Verdict, is_unsupported};
+use crate::reference::Reference;
 
 /// Runs the programs of these seeds; fails if one panics, or gives an error that does not name the
 /// line of the program.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use grad_core::{Error, ErrorKind, Tape, TensorLike, Var, transform};
+
 use super::{Failure, HostTensor, Tolerance, Vector, vocabulary};
-use crate::{Error, ErrorKind, Tape, TensorLike, Var, transform};
 
 /// The most elements of inputs and outputs together for which whole Jacobians are computed.
 const MAX_ELEMENTS: usize = 48;

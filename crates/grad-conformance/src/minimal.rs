@@ -1,6 +1,6 @@
 //! `Minimal`: a backend stripped of its overrides.
 
-use crate::extend::{DType, Index, Slice, TensorLike, Window};
+use grad_core::extend::{DType, Index, Slice, TensorLike, Window};
 
 /// A tensor that forwards the required and the optional methods of another, and leaves the provided
 /// ones to their definitions; so that a comparison with the tensor itself tests its overrides.

@@ -3,10 +3,10 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
+use grad_core::{Slice, TensorLike, Var, transform};
 use serde_json::Value;
 
 use super::vocabulary::tensor;
-use crate::{Slice, TensorLike, Var, transform};
 
 /// The program `name` of `x`, or `None` if there is no such program.
 pub(super) fn apply<'t, T: TensorLike>(

@@ -1,12 +1,10 @@
-//! What the tests of backends compare with, and the tests themselves.
-//!
-//! A backend calls [`conformance!`](crate::conformance) in a test file, and gets a test for each
-//! method of [`TensorLike`](crate::TensorLike) and for each operation.
+#![doc = include_str!("../README.md")]
 
 pub mod catalogue;
 mod compare;
 mod conformance;
 pub mod differential;
+mod draw;
 pub mod fuzz;
 pub mod laws;
 mod matrices;
@@ -16,13 +14,18 @@ pub mod reference;
 #[cfg(feature = "vectors")]
 pub mod vectors;
 
-pub use crate::ground::Random;
 pub use catalogue::{Case, catalogue};
 pub use compare::{Failure, Verdict};
+#[doc(inline)]
+pub use grad_core::Random;
 pub use laws::operation;
 pub use methods::{method, misuse_is_an_error};
 pub use minimal::Minimal;
 pub use reference::Reference;
+
+/// For the macros, which expand in crates that need not know it.
+#[doc(hidden)]
+pub use grad_core;
 
 #[allow(clippy::print_stdout)] // What is left out must be seen; the test harness shows it.
 fn report(text: &str) {

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use crate::testing::Reference;
-use crate::testing::reference::ReferenceError;
-use crate::{DType, Error, Shape, Slice, TensorLike};
+use grad_core::inspect::format_tensor;
+use grad_core::{DType, Error, Shape, Slice, TensorLike, Unsupported};
+
+use crate::Reference;
+use crate::reference::ReferenceError;
 
 /// What a law found wrong; `Debug` is the text, so that a test which returns it is readable.
 #[derive(Clone)]
@@ -170,7 +172,7 @@ impl Layout {
 pub(crate) fn is_unsupported(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.is::<crate::Unsupported>() || error.to_string().contains("is unsupported") {
+        if error.is::<Unsupported>() || error.to_string().contains("is unsupported") {
             return true;
         }
         next = error.source();
@@ -241,5 +243,5 @@ fn range(dtype: DType) -> (f64, f64) {
 /// Shape and elements, on one line.
 pub(crate) fn describe(x: &Reference) -> String {
     let shape = Shape::from(x.shape());
-    format!("{} of shape {shape}", crate::inspect::format_tensor(x))
+    format!("{} of shape {shape}", format_tensor(x))
 }
