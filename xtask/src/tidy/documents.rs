@@ -103,7 +103,7 @@ mod tests {
 Test: `crates/a/tests/scale.rs::a_long_chain_drops`
 
 - **Invariant: rules are formulas.**
-  Check: `tidy::modules_import_downward`, `tidy::nothing_of_the_kind`
+  Check: `tidy::rooms_import_downward`, `tidy::nothing_of_the_kind`
 
 **Invariant: names are labels.**
 Text about it.
