@@ -1,5 +1,5 @@
 use grad_core::extend::{ByPartial, Elementwise, Primal};
-use grad_core::{ScalarError, Tape, Var};
+use grad_core::{Tape, TensorLike, Var};
 
 struct Keeps<'a>(Var<'a, f64>);
 
