@@ -46,7 +46,7 @@ pub trait Leaf: Clone + sealed::Leaf {
 
     /// What was computed, as a leaf.
     #[doc(hidden)]
-    fn from_handle(recorder: &Self::Recorder, x: Var<'_, Self::Tensor>) -> Result<Self, Error>;
+    fn leaf_of(recorder: &Self::Recorder, x: Var<'_, Self::Tensor>) -> Result<Self, Error>;
 
     /// The answer of a transform for an output `y`. `fill` makes one of the void handle for an
     /// error.
@@ -131,7 +131,7 @@ impl<T: TensorLike> Leaf for T {
         recorder.constant(self.clone())
     }
 
-    fn from_handle(_: &Box<Tape<T>>, x: Var<'_, T>) -> Result<T, Error> {
+    fn leaf_of(_: &Box<Tape<T>>, x: Var<'_, T>) -> Result<T, Error> {
         x.value()
     }
 
@@ -197,7 +197,7 @@ impl<'t, T: TensorLike> Leaf for Var<'t, T> {
         *self
     }
 
-    fn from_handle(recorder: &&'t Tape<T>, x: Var<'_, T>) -> Result<Self, Error> {
+    fn leaf_of(recorder: &&'t Tape<T>, x: Var<'_, T>) -> Result<Self, Error> {
         x.ok().map(|()| Var { tape: recorder, id: x.id })
     }
 

@@ -62,7 +62,7 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
 
     /// `y` as a leaf.
     pub(super) fn value(&self) -> Result<P::Leaf, Error> {
-        self.from_handle(self.y())
+        self.leaf_of(self.y())
     }
 
     /// Tangents in the form of `x` as a list.
@@ -136,7 +136,7 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         let shape = Shape::from([&y_shape[..], &x_shape[..]].concat());
         if n == 1 {
             let y_dot = self.push_along(y, x, x.ones_like(), Count::One)?;
-            return self.from_handle(if shape == y_shape { y_dot } else { y_dot.reshape(shape) });
+            return self.leaf_of(if shape == y_shape { y_dot } else { y_dot.reshape(shape) });
         }
         // So many at once that a batch of any value is not much larger than a batch of 16.
         let at_once = (BATCH_ELEMENTS / m.max(n).max(1)).max(16);
@@ -145,7 +145,7 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
             let units = self.units(x, first..n.min(first + at_once))?;
             columns.push(self.push_along(y, x, units, Count::Batch)?);
         }
-        self.from_handle(match columns[..] {
+        self.leaf_of(match columns[..] {
             [] => x.new_constant(shape, &[]),
             [all] => all.reshape([n, m]).transpose(0, 1).reshape(shape),
             _ => self.tape().concat(&columns, 0).reshape([n, m]).transpose(0, 1).reshape(shape),
@@ -160,8 +160,7 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         t: Handle<'_, P>,
         count: Count,
     ) -> Result<Handle<'_, P>, Error> {
-        let y_dot =
-            P::Leaf::push(self.op, y, &[x], vec![self.from_handle(t)?], count, &self.recorder)?;
+        let y_dot = P::Leaf::push(self.op, y, &[x], vec![self.leaf_of(t)?], count, &self.recorder)?;
         Ok(y_dot.as_value(&self.recorder))
     }
 
@@ -179,7 +178,7 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         for ct in cts {
             rows.push(ct.as_value(&self.recorder));
         }
-        self.from_handle(match rows[..] {
+        self.leaf_of(match rows[..] {
             [] => x.new_constant(shape, &[]),
             [one] => one.reshape(shape),
             _ => self.tape().stack(&rows, 0).reshape(shape),
@@ -192,7 +191,7 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
         let shape = x.shape()?;
         let mut data = vec![0.0; shape.n_elements().unwrap_or(0)];
         data[element] = 1.0;
-        self.from_handle(x.new_constant(shape, &data))
+        self.leaf_of(x.new_constant(shape, &data))
     }
 
     /// For each of some elements of `x` a tensor that is 1 there and 0 elsewhere, stacked.
@@ -214,8 +213,8 @@ impl<P: Params<Leaf: Leaf>> Recording<P> {
     }
 
     /// What was computed, as a leaf.
-    fn from_handle(&self, x: Handle<'_, P>) -> Result<P::Leaf, Error> {
-        P::Leaf::from_handle(&self.recorder, x)
+    fn leaf_of(&self, x: Handle<'_, P>) -> Result<P::Leaf, Error> {
+        P::Leaf::leaf_of(&self.recorder, x)
     }
 
     /// A list with one tensor for each leaf in the form of `x`.
