@@ -368,3 +368,68 @@ fn gradients_do_not_accumulate_across_calls() -> Tested {
     }
     Ok(())
 }
+
+// ------------------------------------------------------------------- closed families at their points
+
+#[test]
+fn the_second_derivative_of_hypot_keeps_its_digits_where_one_side_is_small() -> Tested {
+    // r = √(x² + y²): ∂²r/∂x² = y²/r³. As 1/r − x²/r³ it would be 0 here.
+    let tape = Tape::<f64>::new();
+    let (x, y) = (tape.var(3.0), tape.var(1e-10));
+    let r = x.hypot(y);
+    let dx = tape.grad(r, x);
+    let expected = 1e-20 / 27.0;
+    for second in [tape.backward(dx, x)?, tape.plain().jvp(dx, [(x, 1.0)])?] {
+        assert!((second / expected - 1.0).abs() < 1e-14, "{second:e}");
+    }
+    // ∂²r/∂x∂y = −x y / r³.
+    let mixed = tape.backward(dx, y)?;
+    assert!((mixed / (-3.0 * 1e-10 / 27.0) - 1.0).abs() < 1e-14, "{mixed:e}");
+    Ok(())
+}
+
+#[test]
+fn hypot_neither_overflows_nor_underflows_and_is_flat_at_the_origin() -> Tested {
+    let tape = Tape::<f64>::new();
+    for (x, y, r) in [(3e300, 4e300, 5e300), (3e-300, 4e-300, 5e-300), (0.0, -2.0, 2.0)] {
+        let got = tape.var(x).hypot(tape.var(y)).item()?;
+        assert!((got / r - 1.0).abs() < 1e-15, "hypot({x}, {y}) = {got}");
+    }
+    let (x, y) = (tape.var(0.0), tape.var(0.0));
+    assert_eq!(tape.backward(x.hypot(y), [x, y])?, [0.0, 0.0]);
+    assert!(tape.var(f64::NAN).hypot(1.0).item()?.is_nan());
+    Ok(())
+}
+
+#[test]
+fn the_derivatives_of_sinc_are_right_at_zero() -> Tested {
+    // sin(πx)/(πx) = 1 − (πx)²/3! + (πx)⁴/5! − …: the derivatives at 0 are 1, 0, −π²/3, 0, π⁴/5.
+    let pi = std::f64::consts::PI;
+    let tape = Tape::<f64>::new();
+    let x = tape.var(0.0);
+    let mut y = x.sinc();
+    for expected in [1.0, 0.0, -pi.powi(2) / 3.0, 0.0, pi.powi(4) / 5.0] {
+        let got = y.item()?;
+        assert!((got - expected).abs() <= 1e-14 * expected.abs(), "{got} is not {expected}");
+        y = tape.grad(y, x);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_derivatives_of_sinc_go_on_where_the_series_ends() -> Tested {
+    // With t = πx and s = sin(t)/t: s′ = (cos t − s)/t, s″ = −s − 2 s′/t; d/dx is π d/dt.
+    let pi = std::f64::consts::PI;
+    for x in [0.2, 0.9, 1.3, 2.75, -3.1, 40.25] {
+        let t: f64 = pi * x;
+        let s = t.sin() / t;
+        let first = (t.cos() - s) / t;
+        let second = -s - 2.0 * first / t;
+        let tape = Tape::<f64>::new();
+        let x = tape.var(x);
+        let dx = tape.grad(x.sinc(), x);
+        assert!((dx.item()? - pi * first).abs() < 1e-13, "{x}");
+        assert!((tape.backward(dx, x)? - pi * pi * second).abs() < 1e-12, "{x}");
+    }
+    Ok(())
+}

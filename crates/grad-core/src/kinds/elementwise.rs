@@ -37,7 +37,7 @@ use crate::tape::{Cotangents, Facts, Op, Primal, Tangents, Var};
 /// assert_eq!(tape.backward(y, x)?, 12.0);
 /// # Ok::<(), grad_core::Error>(())
 /// ```
-pub trait Elementwise: 'static {
+pub trait Elementwise {
     /// The name, as errors and traces give it.
     const NAME: &'static str;
 

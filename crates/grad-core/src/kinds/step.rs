@@ -5,7 +5,7 @@ use crate::kinds::check_arity;
 use crate::tape::{Facts, Op};
 
 /// A function of one or more broadcasting arguments whose derivative is zero wherever it has one.
-pub trait Step: 'static {
+pub trait Step {
     /// The name, as errors and traces give it.
     const NAME: &'static str;
 

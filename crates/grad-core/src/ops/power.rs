@@ -175,12 +175,9 @@ impl Elementwise for Direction {
     fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         let (x, y, scale) = scaled(x[0], x[1])?;
         let r = x.square()?.add(&y.square()?)?.sqrt()?;
-        let power = |x: &T, n| x.mul_or_zero(&r.recip()?)?.powi(n);
-        let product = power(&x, self.a)?.mul(&power(&y, self.b)?)?;
-        let of_r = r.mul(&scale)?.powi(-self.n)?;
-        // At r = 0 the fractions are 0, and would be 1 to the power of 0.
+        let product = x.div(&r)?.powi(self.a)?.mul(&y.div(&r)?.powi(self.b)?)?;
         let zero = r.scalar(0.0)?;
-        zero.lt(&r)?.mul_or_zero(&product.mul_or_zero(&of_r)?)
+        r.eq(&zero)?.select(&zero, &product.mul(&r.mul(&scale)?.powi(-self.n)?)?)
     }
 
     // ∂(x/r)/∂x = (y/r)² / r,  ∂(y/r)/∂x = −(x/r)(y/r) / r,  ∂r/∂x = x/r.
