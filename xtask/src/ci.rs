@@ -48,6 +48,10 @@ enum Step {
 /// dev-dependencies turn them on.
 const FEATURES: &str = "--features=grad-conformance/vectors,grad-core/serde,grad-ndarray/argmin";
 
+/// grad-ndarray as it is without faer and threads.
+const NDARRAY: &str = "--package=grad-ndarray";
+const BARE: &str = "--no-default-features";
+
 impl Step {
     fn run(self) -> Result<()> {
         match self {
@@ -60,14 +64,18 @@ impl Step {
                 call(&["clippy", "--workspace", "--all-targets", FEATURES, deny[0], deny[1]], &[])?;
                 // What the features use is unused without them.
                 let plain = ["--package=grad-core", "--package=grad-conformance"];
-                call(&["clippy", plain[0], plain[1], deny[0], deny[1]], &[])
+                call(&["clippy", plain[0], plain[1], deny[0], deny[1]], &[])?;
+                let bare = ["clippy", NDARRAY, BARE, "--all-targets", deny[0], deny[1]];
+                call(&bare, &[])
             }
             Step::Doc => {
                 let deny = [("RUSTDOCFLAGS", "--deny=warnings")];
                 call(&["doc", "--workspace", "--no-deps", FEATURES], &deny)
             }
             Step::Test => {
-                call(&["test", "--workspace", "--lib", "--bins", "--tests", "--examples"], &[])
+                call(&["test", "--workspace", "--lib", "--bins", "--tests", "--examples"], &[])?;
+                // Products and linear algebra are others there.
+                call(&["test", NDARRAY, BARE, "--test=conformance", "--test=errors"], &[])
             }
             Step::Doctest => call(&["test", "--workspace", "--doc"], &[]),
         }

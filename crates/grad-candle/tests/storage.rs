@@ -70,7 +70,7 @@ fn detect_nan_looks_at_every_float_type() {
         assert!(x.sqrt().is_void() && (x / 0.0).is_void(), "{dtype:?}");
         assert!(tape.var(of(&[0.0, f64::NEG_INFINITY])).is_void(), "{dtype:?}");
         let zero = tape.var(of(&[0.0]));
-        assert!(tape.grad(zero.sqrt(), zero).is_err(), "{dtype:?}");
+        assert!(tape.grad(zero.sqrt(), zero).is_void(), "{dtype:?}");
     }
     let tape = Tape::<CandleTensor>::new();
     tape.detect_nan();

@@ -218,7 +218,8 @@ impl Program for Mlp {
         let product = tape.grad(directional, parameters);
         // The same product the other way round: the gradient pushed forward along v.
         let tangents: Vec<_> = parameters.into_iter().zip(v).collect();
-        let pushed: Result<Vec<_>, _> = gradient.iter().map(|&g| tape.jvp(g, &tangents)).collect();
+        let push = |&g| tape.jvp(g, tangents.iter().copied());
+        let pushed: Vec<Var<'_, T>> = gradient.iter().map(push).collect();
 
         let all = |vars: &[Var<'_, T>]| {
             vars.iter().map(|var| var.to_host()).collect::<Result<Vec<_>, _>>().map(|x| x.concat())
@@ -228,7 +229,7 @@ impl Program for Mlp {
             gradient: all(&gradient)?,
             plain_gradient: plain.iter().flat_map(|g| g.to_host().expect("a cpu reads")).collect(),
             reverse_over_reverse: all(&product)?,
-            forward_over_reverse: all(&pushed?)?,
+            forward_over_reverse: all(&pushed)?,
         })
     }
 }

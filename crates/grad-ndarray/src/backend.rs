@@ -1,11 +1,11 @@
 //! `TensorLike` for `NdTensor`: which kernel, with which formula.
 
 use grad_core::extend::{DType, Index, Shape, Slice, Storage, TensorLike, Window, n_elements};
-use grad_linalg as linalg;
 
 use crate::element::Element;
 use crate::error::NdError;
 use crate::fold::{larger, smaller};
+use crate::linalg;
 use crate::math::{self, TRIG_LIMIT};
 use crate::tensor::{NdTensor, checked};
 
@@ -154,12 +154,12 @@ impl<A: Element> TensorLike for NdTensor<A> {
     fn fold(&self, axis: usize, window: Window, n: usize) -> Result<A> {
         self.folded(axis, window, n)
     }
-    fn solve(&self, rhs: &Self) -> Result<A> { self.solved("solve", rhs, linalg::solve) }
+    fn solve(&self, rhs: &Self) -> Result<A> { linalg::solve(self, rhs) }
     fn triangular_solve(&self, rhs: &Self, upper: bool) -> Result<A> {
-        self.solved("triangular_solve", rhs, |a, b| linalg::triangular_solve(a, b, upper))
+        linalg::triangular_solve(self, rhs, upper)
     }
-    fn inv(&self) -> Result<A> { self.factored("inv", |n| [n, n], linalg::inv) }
-    fn slogdet(&self) -> Result<A> { self.factored("slogdet", |_| [2], linalg::slogdet) }
-    fn cholesky(&self) -> Result<A> { self.factored("cholesky", |n| [n, n], linalg::cholesky) }
-    fn eigh(&self) -> Result<A> { self.factored("eigh", |n| [n + 1, n], linalg::eigh) }
+    fn inv(&self) -> Result<A> { linalg::inv(self) }
+    fn slogdet(&self) -> Result<A> { linalg::slogdet(self) }
+    fn cholesky(&self) -> Result<A> { linalg::cholesky(self) }
+    fn eigh(&self) -> Result<A> { linalg::eigh(self) }
 }

@@ -3,9 +3,9 @@
 use grad_core::extend::DType;
 use ndarray::NdFloat;
 
+use crate::gemm::Multiply;
 use crate::math::Real;
 use crate::pool::Pooled;
-use crate::product::Multiply;
 
 /// A type of element that tensors can have: `f32` or `f64`.
 ///

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use grad_core::extend::{Error, Shape, Slice, Unsupported, Window};
+#[cfg(feature = "linalg")]
 use grad_linalg::LinalgError;
 
 /// Why an operation on [`NdTensor`](crate::NdTensor)s could not be carried out.
@@ -89,7 +90,8 @@ pub enum NdError {
         /// The shape asked for.
         shape: Shape,
     },
-    /// Matrices that have no result, singular ones for instance.
+    /// Matrices that have no result, singular ones for instance (feature `linalg`).
+    #[cfg(feature = "linalg")]
     Linalg {
         /// The method.
         op: &'static str,
@@ -132,6 +134,7 @@ impl fmt::Display for NdError {
             NdError::TooLarge { op, shape } => {
                 write!(f, "{op}: shape {shape} has more elements than memory can hold")
             }
+            #[cfg(feature = "linalg")]
             NdError::Linalg { op, source } => write!(f, "{op}: {source}"),
             NdError::Unsupported(unsupported) => unsupported.fmt(f),
         }

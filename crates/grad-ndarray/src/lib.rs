@@ -8,7 +8,7 @@
 //! Tensors of one element hold it in place and allocate nothing.
 //!
 //! Linear systems, inverses, determinants and factors of matrices are computed by `grad_linalg`, in
-//! `f64` for both types of elements.
+//! `f64` for both types of elements, with the feature `linalg`.
 //!
 //! Loops use the vector instructions that the processor has, found out when they run. Large kernels
 //! run on all threads of rayon's pool: as many as there are cores, or as `RAYON_NUM_THREADS` says,
@@ -25,7 +25,15 @@
 //!
 //! # Features
 //!
-//! * `rayon`, on unless one asks for no default features: several threads.
+//! Two are on unless one asks for no default features:
+//!
+//! * `rayon`: several threads.
+//! * `linalg`: linear algebra, and products of matrices by [faer](https://docs.rs/faer). Without it,
+//!   the methods of linear algebra answer an error that names the feature, products are those of
+//!   ndarray itself, and much less is to be compiled.
+//!
+//! One is off:
+//!
 //! * `argmin`: the module of that name, which makes problems for argmin's solvers of functions.
 
 // Reading order: the tensor, the trait, the kernels.
@@ -40,7 +48,12 @@ mod backend;
 
 mod elementwise;
 mod fold;
+mod gemm;
 mod index;
+#[cfg(feature = "linalg")]
+mod linalg;
+#[cfg(not(feature = "linalg"))]
+#[path = "no_linalg.rs"]
 mod linalg;
 mod math;
 mod movement;

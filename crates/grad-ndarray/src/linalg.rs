@@ -7,35 +7,62 @@ use crate::element::Element;
 use crate::error::NdError;
 use crate::tensor::NdTensor;
 
-type Batch = Result<Vec<f64>, LinalgError>;
+type Result<A> = std::result::Result<NdTensor<A>, NdError>;
+type Batch = std::result::Result<Vec<f64>, LinalgError>;
 
-impl<A: Element> NdTensor<A> {
-    /// A function of square matrices; `size` makes the shape of each result of their order.
-    pub(crate) fn factored<const N: usize>(
-        &self,
-        op: &'static str,
-        size: impl Fn(usize) -> [usize; N],
-        f: impl Fn(Matrices<'_>) -> Batch,
-    ) -> Result<Self, NdError> {
-        let failed = |source| NdError::Linalg { op, source };
-        let data = self.to_host()?;
-        let matrices = Matrices::new(self.shape(), &data).map_err(failed)?;
-        let result = f(matrices).map_err(failed)?;
-        let batch = &self.shape()[..self.shape().len() - 2];
-        self.from_host(&[batch, &size(matrices.size()[1])].concat(), &result)
-    }
+pub(crate) fn solve<A: Element>(a: &NdTensor<A>, rhs: &NdTensor<A>) -> Result<A> {
+    solved("solve", a, rhs, grad_linalg::solve)
+}
 
-    /// The solution of a linear system.
-    pub(crate) fn solved(
-        &self,
-        op: &'static str,
-        rhs: &Self,
-        f: impl Fn(Matrices<'_>, Matrices<'_>) -> Batch,
-    ) -> Result<Self, NdError> {
-        let failed = |source| NdError::Linalg { op, source };
-        let (a, b) = (self.to_host()?, rhs.to_host()?);
-        let a = Matrices::new(self.shape(), &a).map_err(failed)?;
-        let b = Matrices::new(rhs.shape(), &b).map_err(failed)?;
-        self.from_host(rhs.shape(), &f(a, b).map_err(failed)?)
-    }
+pub(crate) fn triangular_solve<A: Element>(
+    a: &NdTensor<A>,
+    rhs: &NdTensor<A>,
+    upper: bool,
+) -> Result<A> {
+    solved("triangular_solve", a, rhs, |a, b| grad_linalg::triangular_solve(a, b, upper))
+}
+
+pub(crate) fn inv<A: Element>(a: &NdTensor<A>) -> Result<A> {
+    factored("inv", a, |n| [n, n], grad_linalg::inv)
+}
+
+pub(crate) fn slogdet<A: Element>(a: &NdTensor<A>) -> Result<A> {
+    factored("slogdet", a, |_| [2], grad_linalg::slogdet)
+}
+
+pub(crate) fn cholesky<A: Element>(a: &NdTensor<A>) -> Result<A> {
+    factored("cholesky", a, |n| [n, n], grad_linalg::cholesky)
+}
+
+pub(crate) fn eigh<A: Element>(a: &NdTensor<A>) -> Result<A> {
+    factored("eigh", a, |n| [n + 1, n], grad_linalg::eigh)
+}
+
+/// A function of square matrices; `size` makes the shape of each result of their order.
+fn factored<A: Element, const N: usize>(
+    op: &'static str,
+    a: &NdTensor<A>,
+    size: impl Fn(usize) -> [usize; N],
+    f: impl Fn(Matrices<'_>) -> Batch,
+) -> Result<A> {
+    let failed = |source| NdError::Linalg { op, source };
+    let data = a.to_host()?;
+    let matrices = Matrices::new(a.shape(), &data).map_err(failed)?;
+    let result = f(matrices).map_err(failed)?;
+    let batch = &a.shape()[..a.shape().len() - 2];
+    a.from_host(&[batch, &size(matrices.size()[1])].concat(), &result)
+}
+
+/// The solution of a linear system.
+fn solved<A: Element>(
+    op: &'static str,
+    a: &NdTensor<A>,
+    rhs: &NdTensor<A>,
+    f: impl Fn(Matrices<'_>, Matrices<'_>) -> Batch,
+) -> Result<A> {
+    let failed = |source| NdError::Linalg { op, source };
+    let (of_a, of_b) = (a.to_host()?, rhs.to_host()?);
+    let matrices = Matrices::new(a.shape(), &of_a).map_err(failed)?;
+    let right = Matrices::new(rhs.shape(), &of_b).map_err(failed)?;
+    a.from_host(rhs.shape(), &f(matrices, right).map_err(failed)?)
 }

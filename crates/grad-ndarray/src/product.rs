@@ -1,15 +1,14 @@
-//! The matrix product, by faer, one call a matrix.
+//! The matrix product, one call of `gemm` a matrix.
 //!
 //! Transposed operands and those of a batch are passed as they lie, without a copy.
 
 use std::borrow::Cow;
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
 use grad_core::extend::Shape;
 
 use crate::element::Element;
 use crate::error::NdError;
+use crate::gemm::{MatMut, MatRef};
 use crate::strided::Strided;
 use crate::tensor::{NdTensor, buffer, checked};
 use crate::threads;
@@ -136,22 +135,3 @@ impl<'a, A: Element> Matrices<'a, A> {
         }
     }
 }
-
-/// The types that there is a matrix product for.
-#[doc(hidden)]
-pub trait Multiply: Sized {
-    /// `z = x y`.
-    fn multiply(x: MatRef<'_, Self>, y: MatRef<'_, Self>, z: MatMut<'_, Self>);
-}
-
-macro_rules! multiply {
-    ($($float:ty)*) => {$(
-        impl Multiply for $float {
-            fn multiply(x: MatRef<'_, Self>, y: MatRef<'_, Self>, z: MatMut<'_, Self>) {
-                matmul(z, Accum::Replace, x, y, 1.0, Par::Seq);
-            }
-        }
-    )*};
-}
-
-multiply!(f32 f64);

@@ -95,6 +95,15 @@ fn errors_name_the_method_and_the_shapes() {
     );
 }
 
+#[cfg(not(feature = "linalg"))]
+#[test]
+fn linear_algebra_names_the_feature_that_it_needs() {
+    assert_eq!(
+        iota(&[2, 2]).inv().unwrap_err().to_string(),
+        "inv is unsupported by this backend (grad-ndarray without its feature `linalg`)"
+    );
+}
+
 #[test]
 fn more_elements_than_memory_are_an_error_when_asked_for() {
     // A petabyte times eight: nothing is allocated until the elements are needed.

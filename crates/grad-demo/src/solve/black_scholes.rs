@@ -19,7 +19,7 @@
 
 use std::f64::consts::{PI, SQRT_2};
 
-use grad_core::{DType, Error, Tape, TensorLike, Var};
+use grad_core::{DType, Tape, TensorLike, Var};
 
 use super::problem::Problem;
 use super::progress::Progress;

@@ -18,7 +18,7 @@
 
 use std::f64::consts::PI;
 
-use grad_core::{Error, Tape, TensorLike, Var, transform};
+use grad_core::{Tape, TensorLike, Var, transform};
 
 use super::network::Mlp;
 use super::optimize::Adam;
