@@ -1,4 +1,4 @@
-//! The data: handwritten digits, which the crate `smartcore` ships.
+//! The data: handwritten digits, in the file `data/digits.txt`.
 //!
 //! 1797 images of 8×8 pixels, written by 13 people, and the digits that they meant: the second half
 //! of E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
@@ -8,7 +8,9 @@ use grad_core::TensorLike;
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom as _;
-use smartcore::dataset::digits;
+
+/// A line an image: the digit, a space, and the pixels, each a digit of base 17.
+const DIGITS: &str = include_str!("../../data/digits.txt");
 
 /// The pixels of an image.
 pub(super) const N_PIXELS: usize = 64;
@@ -39,10 +41,9 @@ pub(super) struct Data<T> {
 impl<T: TensorLike> Data<T> {
     /// Loads the digits into tensors of the dtype and on the device of `model`.
     pub(super) fn load(model: &T) -> Result<Self, T::Error> {
-        let digits = digits::load_dataset();
+        let (labels, counts) = read();
         // The scans count the dark points among the 16 of each pixel.
-        let pixels: Vec<f64> = digits.data.iter().map(|&count| f64::from(count) / 16.0).collect();
-        let labels: Vec<usize> = digits.target.iter().map(|&digit| digit as usize).collect();
+        let pixels: Vec<f64> = counts.iter().map(|&count| f64::from(count) / 16.0).collect();
         let images = |pixels: &[f64], labels: &[usize]| {
             let pixels = model.from_host(&[labels.len(), N_PIXELS], pixels)?;
             Ok::<_, T::Error>(Images { pixels, digits: labels.to_vec() })
@@ -70,6 +71,16 @@ impl<T: TensorLike> Images<T> {
     }
 }
 
+/// The digit of each image, and the dark points of the pixels of all.
+fn read() -> (Vec<usize>, Vec<u8>) {
+    let characters = DIGITS.chars().filter_map(|character| character.to_digit(17));
+    let numbers: Vec<u8> = characters.map(|number| number as u8).collect();
+    let images = numbers.chunks_exact(1 + N_PIXELS);
+    let (labels, counts): (_, Vec<_>) =
+        images.map(|image| (usize::from(image[0]), &image[1..])).unzip();
+    (labels, counts.concat())
+}
+
 /// The order in which an epoch goes through the images to learn from.
 ///
 /// It depends on the seed and the epoch only, so a run that is continued in the middle of an epoch
@@ -94,22 +105,21 @@ mod tests {
 
     #[test]
     fn there_are_as_many_of_each_digit_as_published() -> Result<(), grad_core::ScalarError> {
-        let all = digits::load_dataset();
+        let (labels, counts) = read();
         // "Class Distribution" of the testing set in optdigits.names, UCI Repository.
         let published = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180];
         for (digit, n) in published.into_iter().enumerate() {
-            assert_eq!(all.target.iter().filter(|&&x| x == digit as f32).count(), n, "{digit}");
+            assert_eq!(labels.iter().filter(|&&x| x == digit).count(), n, "{digit}");
         }
-        assert_eq!(all.data.len(), all.target.len() * N_PIXELS);
-        assert!(all.data.iter().all(|count| (0.0..=16.0).contains(count) && count.fract() == 0.0));
+        assert_eq!(counts.len(), labels.len() * N_PIXELS);
+        assert!(counts.iter().all(|count| (0..=16).contains(count)));
         Ok(())
     }
 
     #[test]
     fn the_test_begins_with_a_new_form() {
         // Every form begins with the digits in their order, three times, and nothing else does.
-        let digits: Vec<usize> =
-            digits::load_dataset().target.iter().map(|&digit| digit as usize).collect();
+        let (digits, _) = read();
         let begins =
             |&at: &usize| digits[at..].iter().take(30).copied().eq((0..30).map(|i| i % 10));
         let forms: Vec<usize> = (0..digits.len()).filter(begins).collect();

@@ -1,5 +1,7 @@
 //! The learning curve as a picture: the loss and the accuracy after each epoch.
 
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -41,9 +43,19 @@ pub(super) fn save(path: &Path, history: &[Scores]) -> anyhow::Result<()> {
     register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
         .map_err(|_| anyhow!("the font of plots cannot be read"))?;
     file::replace(path, |path| match path.extension().is_some_and(|extension| extension == "png") {
-        true => draw(BitMapBackend::new(path, SIZE), history),
+        true => save_png(path, history),
         false => draw(SVGBackend::new(path, SIZE), history),
     })
+}
+
+fn save_png(path: &Path, history: &[Scores]) -> anyhow::Result<()> {
+    let (width, height) = SIZE;
+    let mut pixels = vec![0; 3 * (width * height) as usize];
+    draw(BitMapBackend::with_buffer(&mut pixels, SIZE), history)?;
+    let mut png = png::Encoder::new(BufWriter::new(File::create(path)?), width, height);
+    png.set_color(png::ColorType::Rgb);
+    png.write_header()?.write_image_data(&pixels)?;
+    Ok(())
 }
 
 /// The loss on the left, on a logarithmic scale, and the accuracy on the right.
