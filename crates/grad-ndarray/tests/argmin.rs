@@ -1,6 +1,5 @@
 //! argmin's solvers on functions: do they arrive, with the derivatives computed here?
 #![cfg(feature = "linalg")] // Some solvers invert matrices.
-
 #![allow(clippy::unwrap_used)] // A failing unwrap fails the test.
 
 use argmin::core::{Executor, Hessian, IterState, Solver, State};
