@@ -3,176 +3,194 @@
 //! A broadcast commutes with an elementwise operation. So kernels work on the arrays below pending
 //! broadcasts, and the result has the broadcast pending in its turn.
 
-use grad_core::extend::Shape;
+use std::slice;
+
+use grad_core::extend::{Binary, Shape, Unary};
 use ndarray::{Array, IxDyn, ShapeBuilder};
 
 use crate::base::Base;
 use crate::element::Element;
 use crate::error::NdError;
-use crate::simd::{self, Map, Zip};
+use crate::formula::{self, Pair};
+use crate::simd;
 use crate::strided::{Strided, inverse, memory_order};
 use crate::tensor::{NdTensor, Repr, buffer, checked, row_major};
+use crate::threads;
 use crate::walk::Walk;
 
+/// Elementwise functions: of single numbers, which are common and quick, and of arrays by what
+/// [`Element`] has compiled.
 impl<A: Element> NdTensor<A> {
-    /// `f` of each element.
+    /// `function` of each element.
     #[inline]
-    pub(crate) fn map(
-        &self,
-        op: &'static str,
-        f: impl Fn(A) -> A + Copy + Sync,
-    ) -> Result<Self, NdError> {
-        self.apply(op, f)
-    }
-
-    /// [`NdTensor::map`] for functions that are compiled for several instruction sets.
-    #[inline]
-    pub(crate) fn apply(&self, op: &'static str, f: impl Map<A>) -> Result<Self, NdError> {
+    pub(crate) fn unary(&self, function: Unary) -> Result<Self, NdError> {
         match &self.0 {
-            Repr::Fill { value, shape } => Ok(NdTensor::fill(f.once(*value), shape.clone())),
-            Repr::Dense { base, pending } => {
-                let base = map_base(op, base, f)?;
-                Ok(NdTensor(Repr::Dense { base, pending: pending.clone() }))
+            Repr::Fill { value, shape } => {
+                Ok(NdTensor::fill(A::unary_once(function, *value), shape.clone()))
             }
+            Repr::Dense { .. } => A::unary(self, function),
         }
     }
 
-    /// `f` of each element up to ±`limit`, and `beyond` of others.
-    pub(crate) fn map_within(
-        &self,
-        op: &'static str,
-        limit: f64,
-        f: impl Map<A>,
-        beyond: impl Fn(A) -> A + Copy + Sync,
-    ) -> Result<Self, NdError> {
-        let is_beyond = move |x: A| x.abs().to_f64() > limit;
-        let any = match &self.0 {
-            Repr::Fill { value, .. } => is_beyond(*value),
-            Repr::Dense { base, .. } => base.fold(false, |any, &x| any | is_beyond(x)),
-        };
-        match any {
-            false => self.apply(op, f),
-            true => self.map(op, move |x| if is_beyond(x) { beyond(x) } else { f.once(x) }),
-        }
-    }
-
-    /// `f` of each two elements, broadcasting.
+    /// `function` of each two elements, broadcasting.
     #[inline]
-    pub(crate) fn zip(
-        &self,
-        op: &'static str,
-        rhs: &Self,
-        f: impl Zip<A>,
-    ) -> Result<Self, NdError> {
-        if let (Repr::Fill { value: x, shape }, Repr::Fill { value: y, shape: other }) =
-            (&self.0, &rhs.0)
-            && **shape == **other
-        {
-            return Ok(NdTensor::fill(f(*x, *y), shape.clone()));
-        }
-        self.zip_broadcast(op, rhs, f)
-    }
-
-    fn zip_broadcast(&self, op: &'static str, rhs: &Self, f: impl Zip<A>) -> Result<Self, NdError> {
+    pub(crate) fn binary(&self, function: Binary, rhs: &Self) -> Result<Self, NdError> {
         match (&self.0, &rhs.0) {
-            (Repr::Fill { value: x, shape }, Repr::Fill { value: y, shape: other }) => {
-                let shape = match (&shape[..], &other[..]) {
-                    (_, []) => shape.clone(),
-                    ([], _) => other.clone(),
-                    _ => broadcast(op, self, rhs)?,
-                };
-                Ok(NdTensor::fill(f(*x, *y), shape))
-            }
-            (Repr::Dense { base, pending }, Repr::Fill { value, .. }) => {
-                let shape = broadcast_unless_equal(op, self, rhs)?;
-                let y = *value;
-                let base = map_base(op, base, |x| f(x, y))?;
-                Ok(dense(base, pending.clone(), shape))
-            }
-            (Repr::Fill { value, .. }, Repr::Dense { base, pending }) => {
-                let shape = broadcast_unless_equal(op, rhs, self)?;
-                let x = *value;
-                let base = map_base(op, base, |y| f(x, y))?;
-                Ok(dense(base, pending.clone(), shape))
-            }
-            (Repr::Dense { base: x, pending: None }, Repr::Dense { base: y, pending: None })
-                if x.shape() == y.shape() =>
+            (Repr::Fill { value: x, shape }, Repr::Fill { value: y, shape: other })
+                if **shape == **other =>
             {
-                let base = zip_bases(op, x, y, f)?;
-                Ok(NdTensor(Repr::Dense { base, pending: None }))
+                let value = formula::pair_once(Pair::Function(function), *x, *y);
+                Ok(NdTensor::fill(value, shape.clone()))
             }
-            (Repr::Dense { base: x, .. }, Repr::Dense { base: y, .. }) => {
-                let shape = broadcast(op, self, rhs)?;
-                if shape.contains(&0) {
-                    return Ok(NdTensor::fill(A::ZERO, shape));
-                }
-                let base = zip_bases(op, x, y, f)?;
-                Ok(NdTensor::from_base(base).stretched(shape))
-            }
-        }
-    }
-
-    /// The elements of `a` where this mask is not 0, elsewhere those of `b`; broadcasting.
-    pub(crate) fn choose(&self, a: &Self, b: &Self) -> Result<Self, NdError> {
-        const OP: &str = "select";
-        match (&self.0, &a.0, &b.0) {
-            (Repr::Fill { value, .. }, _, _) => {
-                let chosen = if *value != A::ZERO { a } else { b };
-                let (shape, of_mask) = (chosen.shape_slice(), self.shape_slice());
-                if of_mask == shape && a.shape_slice() == b.shape_slice() {
-                    return Ok(chosen.clone());
-                }
-                Ok(chosen.clone().stretched(broadcast3(OP, self, a, b)?))
-            }
-            (_, Repr::Fill { value, shape }, _) => {
-                let x = *value;
-                stretched_by(self.zip(OP, b, |m, y| if m != A::ZERO { x } else { y })?, shape)
-            }
-            (_, _, Repr::Fill { value, shape }) => {
-                let y = *value;
-                stretched_by(self.zip(OP, a, |m, x| if m != A::ZERO { x } else { y })?, shape)
-            }
-            (
-                Repr::Dense { base: mask, .. },
-                Repr::Dense { base: x, .. },
-                Repr::Dense { base: y, .. },
-            ) => {
-                let shape = broadcast3(OP, self, a, b)?;
-                if shape.contains(&0) {
-                    return Ok(NdTensor::fill(A::ZERO, shape));
-                }
-                Ok(choose_bases(OP, mask, x, y)?.stretched(shape))
-            }
+            _ => A::binary(function.name(), self, function, rhs),
         }
     }
 
     /// `self + rhs`, in place where nothing else holds the buffer.
+    #[inline]
     pub(crate) fn add_into(self, rhs: &Self) -> Result<Self, NdError> {
-        let same_shape = self.shape_slice() == rhs.shape_slice();
-        let Repr::Dense { mut base, pending: None } = self.0 else {
-            return self.zip("accumulate", rhs, |x, y| x + y);
-        };
-        if !same_shape || !base.is_unique() {
-            return NdTensor::from_base(base).zip("accumulate", rhs, |x, y| x + y);
+        match &self.0 {
+            Repr::Fill { .. } => self.binary(Binary::Add, rhs),
+            Repr::Dense { .. } => A::accumulate(self, rhs),
         }
-        match &rhs.0 {
-            Repr::Fill { value, .. } => {
-                let value = *value;
-                match base.as_slice_memory_order_mut() {
-                    Some(x) => simd::map_in_place(move |x| x + value, x),
-                    None => base.map_inplace(|x| *x += value),
-                }
-            }
-            Repr::Dense { base: other, pending: None } => {
-                match (base.as_slice_mut(), other.as_slice()) {
-                    (Some(to), Some(from)) => simd::zip_in_place(|x, y| x + y, to, from),
-                    _ => base.zip_mut_with(other, |x, y| *x += *y),
-                }
-            }
-            Repr::Dense { .. } => base.zip_mut_with(&rhs.view(), |x, y| *x += *y),
-        }
-        Ok(NdTensor(Repr::Dense { base, pending: None }))
     }
+}
+
+/// `function` of each element.
+pub(crate) fn unary<A: Element>(x: &NdTensor<A>, function: Unary) -> Result<NdTensor<A>, NdError> {
+    match &x.0 {
+        _ if formula::is_identity(function) => Ok(x.clone()),
+        Repr::Fill { .. } => x.unary(function),
+        Repr::Dense { base, pending } => {
+            let map = |x: &[A], out: &mut [A]| formula::unary(function, x, out);
+            let base = map_base(function.name(), base, &map)?;
+            Ok(NdTensor(Repr::Dense { base, pending: pending.clone() }))
+        }
+    }
+}
+
+/// `function` of each two elements, broadcasting.
+pub(crate) fn binary<A: Element>(
+    op: &'static str,
+    x: &NdTensor<A>,
+    function: Binary,
+    y: &NdTensor<A>,
+) -> Result<NdTensor<A>, NdError> {
+    let (same, other) = match (&x.0, &y.0) {
+        (_, Repr::Fill { value, .. }) if formula::is_right_identity(function, *value) => (x, y),
+        (Repr::Fill { value, .. }, _) if formula::is_left_identity(function, *value) => (y, x),
+        _ => return zip(op, x, Pair::Function(function), y),
+    };
+    Ok(match broadcast_unless_equal(op, same, other)? {
+        None => same.clone(),
+        Some(shape) => same.clone().stretched(shape),
+    })
+}
+
+/// `pair` of each two elements, broadcasting.
+fn zip<A: Element>(
+    op: &'static str,
+    left: &NdTensor<A>,
+    pair: Pair<A>,
+    right: &NdTensor<A>,
+) -> Result<NdTensor<A>, NdError> {
+    match (&left.0, &right.0) {
+        (Repr::Fill { value: x, shape }, Repr::Fill { value: y, .. }) => {
+            let broadcast = broadcast_unless_equal(op, left, right)?;
+            let shape = broadcast.unwrap_or_else(|| shape.clone());
+            Ok(NdTensor::fill(formula::pair_once(pair, *x, *y), shape))
+        }
+        (Repr::Dense { base, pending }, Repr::Fill { value, .. }) => {
+            let shape = broadcast_unless_equal(op, left, right)?;
+            let y = slice::from_ref(value);
+            let base = map_base(op, base, &|x, out| {
+                formula::pair(pair, &Walk::line(x.len(), [1, 0]), [x, y], 0, out);
+            })?;
+            Ok(dense(base, pending.clone(), shape))
+        }
+        (Repr::Fill { value, .. }, Repr::Dense { base, pending }) => {
+            let shape = broadcast_unless_equal(op, right, left)?;
+            let x = slice::from_ref(value);
+            let base = map_base(op, base, &|y, out| {
+                formula::pair(pair, &Walk::line(y.len(), [0, 1]), [x, y], 0, out);
+            })?;
+            Ok(dense(base, pending.clone(), shape))
+        }
+        (Repr::Dense { base: x, pending: None }, Repr::Dense { base: y, pending: None })
+            if x.shape() == y.shape() =>
+        {
+            let base = zip_bases(op, x, pair, y)?;
+            Ok(NdTensor(Repr::Dense { base, pending: None }))
+        }
+        (Repr::Dense { base: x, .. }, Repr::Dense { base: y, .. }) => {
+            let shape = broadcast(op, left, right)?;
+            if shape.contains(&0) {
+                return Ok(NdTensor::fill(A::ZERO, shape));
+            }
+            Ok(NdTensor::from_base(zip_bases(op, x, pair, y)?).stretched(shape))
+        }
+    }
+}
+
+/// The elements of `x` where `mask` is not 0, elsewhere those of `y`; broadcasting.
+pub(crate) fn select<A: Element>(
+    mask: &NdTensor<A>,
+    x: &NdTensor<A>,
+    y: &NdTensor<A>,
+) -> Result<NdTensor<A>, NdError> {
+    const OP: &str = "select";
+    match (&mask.0, &x.0, &y.0) {
+        (Repr::Fill { value, .. }, _, _) => {
+            let chosen = if *value != A::ZERO { x } else { y };
+            let (shape, of_mask) = (chosen.shape_slice(), mask.shape_slice());
+            if of_mask == shape && x.shape_slice() == y.shape_slice() {
+                return Ok(chosen.clone());
+            }
+            Ok(chosen.clone().stretched(broadcast3(OP, mask, x, y)?))
+        }
+        (_, Repr::Fill { value, shape }, _) => {
+            stretched_by(zip(OP, mask, Pair::ThisOr(*value), y)?, shape)
+        }
+        (_, _, Repr::Fill { value, shape }) => {
+            stretched_by(zip(OP, mask, Pair::OrThis(*value), x)?, shape)
+        }
+        (Repr::Dense { base: m, .. }, Repr::Dense { base: a, .. }, Repr::Dense { base: b, .. }) => {
+            let shape = broadcast3(OP, mask, x, y)?;
+            if shape.contains(&0) {
+                return Ok(NdTensor::fill(A::ZERO, shape));
+            }
+            Ok(select_bases(OP, m, a, b)?.stretched(shape))
+        }
+    }
+}
+
+/// `x + y`, in place where nothing else holds the buffer.
+pub(crate) fn accumulate<A: Element>(
+    x: NdTensor<A>,
+    y: &NdTensor<A>,
+) -> Result<NdTensor<A>, NdError> {
+    const OP: &str = "accumulate";
+    let same_shape = x.shape_slice() == y.shape_slice();
+    let Repr::Dense { mut base, pending: None } = x.0 else {
+        return binary(OP, &x, Binary::Add, y);
+    };
+    if !same_shape || !base.is_unique() {
+        return binary(OP, &NdTensor::from_base(base), Binary::Add, y);
+    }
+    match &y.0 {
+        Repr::Fill { value, .. } => match base.as_slice_memory_order_mut() {
+            Some(x) => simd::add_number(x, *value),
+            None => base.map_inplace(|x| *x += *value),
+        },
+        Repr::Dense { base: other, pending: None } => {
+            match (base.as_slice_mut(), other.as_slice()) {
+                (Some(to), Some(from)) => simd::add(to, from),
+                _ => base.zip_mut_with(other, |x, y| *x += *y),
+            }
+        }
+        Repr::Dense { .. } => base.zip_mut_with(&y.view(), |x, y| *x += *y),
+    }
+    Ok(NdTensor(Repr::Dense { base, pending: None }))
 }
 
 /// The shape that two tensors broadcast to.
@@ -251,38 +269,44 @@ fn shaped<A: Element>(op: &'static str, shape: IxDyn, data: Vec<A>) -> Result<Ba
     }
 }
 
-/// `f` of each element of an array of any layout, which the result inherits if it has no gaps.
-#[inline]
+/// `f` of the elements of an array of any layout, part by part; the result is laid out in the same
+/// way if there are no gaps.
 fn map_base<A: Element>(
     op: &'static str,
     base: &Base<A>,
-    f: impl Map<A>,
+    f: &(dyn Fn(&[A], &mut [A]) + Sync),
 ) -> Result<Base<A>, NdError> {
-    if let Some(x) = base.as_slice_memory_order() {
+    let map = |x: &[A]| {
         let mut data = buffer(op, base.shape())?;
-        simd::map(f, x, &mut data);
-        if let Some(mapped) = laid_out(base, data) {
-            return Ok(mapped);
-        }
+        threads::parts(&mut data, 1, 1, |from, out| f(&x[from..from + out.len()], out));
+        Ok::<_, NdError>(data)
+    };
+    if let Some(x) = base.as_slice_memory_order()
+        && let Some(mapped) = laid_out(base, map(x)?)
+    {
+        return Ok(mapped);
     }
-    let mut data = row_major(op, base)?.into_owned();
-    simd::map_in_place(f, &mut data);
-    shaped(op, base.raw_dim(), data)
+    shaped(op, base.raw_dim(), map(&row_major(op, base)?)?)
 }
 
-/// `f` of each two elements of arrays of any layout, broadcasting.
+/// `pair` of each two elements of arrays of any layout, broadcasting.
 fn zip_bases<A: Element>(
     op: &'static str,
     x: &Base<A>,
+    pair: Pair<A>,
     y: &Base<A>,
-    f: impl Zip<A>,
 ) -> Result<Base<A>, NdError> {
+    let along = |walk: &Walk<2>, operands: [&[A]; 2], out: &mut [A]| {
+        threads::parts(out, walk.unit(), 1, |from, out| {
+            formula::pair(pair, walk, operands, from, out);
+        });
+    };
     if x.shape() == y.shape()
         && x.strides() == y.strides()
         && let (Some(xs), Some(ys)) = (x.as_slice_memory_order(), y.as_slice_memory_order())
     {
         let mut data = buffer(op, x.shape())?;
-        simd::zip(f, &Walk::alike(xs.len()), xs, ys, &mut data);
+        along(&Walk::alike(xs.len()), [xs, ys], &mut data);
         if let Some(zipped) = laid_out(x, data) {
             return Ok(zipped);
         }
@@ -297,7 +321,7 @@ fn zip_bases<A: Element>(
         && let Some(order) = memory_order(larger)
     {
         let permuted = |base: &Base<A>| base.clone().into_array().permuted_axes(IxDyn(&order));
-        let zipped = zip_bases(op, &permuted(x).into(), &permuted(y).into(), f)?;
+        let zipped = zip_bases(op, &permuted(x).into(), pair, &permuted(y).into())?;
         return Ok(zipped.into_array().permuted_axes(IxDyn(&inverse(&order))).into());
     }
     let (x, y) = (Strided::of_base(op, x)?, Strided::of_base(op, y)?);
@@ -305,10 +329,10 @@ fn zip_bases<A: Element>(
     let mut data = buffer(op, &out)?;
     match walk.steps {
         // Along a row, operands stay or go through memory as it lies.
-        [0 | 1, 0 | 1] => simd::zip(f, &walk, &x.data, &y.data, &mut data),
+        [0 | 1, 0 | 1] => along(&walk, [&x.data, &y.data], &mut data),
         _ => {
             let (x, y) = (x.copied(op, &out)?, y.copied(op, &out)?);
-            simd::zip(f, &Walk::alike(data.len()), &x, &y, &mut data);
+            along(&Walk::alike(data.len()), [&x, &y], &mut data);
         }
     }
     shaped(op, IxDyn(&out), data)
@@ -317,7 +341,7 @@ fn zip_bases<A: Element>(
 /// The elements `data`, in memory order, in the shape and layout of `like`; `None` where an axis
 /// runs backward.
 #[inline]
-fn laid_out<A: Element>(like: &Base<A>, data: Vec<A>) -> Option<Base<A>> {
+pub(crate) fn laid_out<A: Element>(like: &Base<A>, data: Vec<A>) -> Option<Base<A>> {
     if like.is_standard_layout() {
         return Some(Array::from_shape_vec(like.raw_dim(), data).ok()?.into_shared().into());
     }
@@ -327,7 +351,7 @@ fn laid_out<A: Element>(like: &Base<A>, data: Vec<A>) -> Option<Base<A>> {
     Some(Array::from_shape_vec(shape, data).ok()?.into_shared().into())
 }
 
-fn choose_bases<A: Element>(
+fn select_bases<A: Element>(
     op: &'static str,
     mask: &Base<A>,
     x: &Base<A>,
@@ -348,7 +372,8 @@ fn choose_bases<A: Element>(
     let (m, x, y) = (operand(mask)?, operand(x)?, operand(y)?);
     let mut data = buffer(op, &out)?;
     let walk = Walk::new(&out, [&m, &x, &y]);
-    let choose = |m: A, x: A, y: A| if m != A::ZERO { x } else { y };
-    simd::zip3(choose, &walk, [&m.data, &x.data, &y.data], &mut data);
+    threads::parts(&mut data, walk.unit(), 1, |from, out| {
+        simd::select(&walk, [&m.data, &x.data, &y.data], from, out);
+    });
     NdTensor::from_vec(op, &out, data)
 }

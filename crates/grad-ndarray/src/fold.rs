@@ -22,6 +22,15 @@ const ROWS: usize = 32;
 /// So many columns of the rows of a run are combined before the next: they stay in the cache.
 const COLUMNS: usize = 1024;
 
+/// What elements are combined to.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fold {
+    Sum,
+    Largest,
+    Smallest,
+}
+
 /// The larger of two; NaN where either is.
 #[inline(always)]
 pub(crate) fn larger<A: Element>(x: A, y: A) -> A {
@@ -40,10 +49,24 @@ pub(crate) fn smaller<A: Element>(x: A, y: A) -> A {
 /// Combines the row-major elements `data` of shape `sizes`, none of them 0, along `axes`.
 pub(crate) fn fold_axes<A: Element>(
     op: &'static str,
+    fold: Fold,
     data: &[A],
     sizes: &[usize],
     axes: &[usize],
+) -> Result<Vec<A>, NdError> {
+    match fold {
+        Fold::Sum => combine_axes(op, |x, y| x + y, data, sizes, axes),
+        Fold::Largest => combine_axes(op, larger, data, sizes, axes),
+        Fold::Smallest => combine_axes(op, smaller, data, sizes, axes),
+    }
+}
+
+fn combine_axes<A: Element>(
+    op: &'static str,
     combine: impl Zip<A>,
+    data: &[A],
+    sizes: &[usize],
+    axes: &[usize],
 ) -> Result<Vec<A>, NdError> {
     let mut data = Cow::Borrowed(data);
     // The axes that are not dealt with yet, and the number of elements below them.

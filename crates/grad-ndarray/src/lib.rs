@@ -47,7 +47,9 @@ mod threads;
 mod backend;
 
 mod elementwise;
+mod evaluate;
 mod fold;
+mod formula;
 mod gemm;
 mod index;
 #[cfg(feature = "linalg")]

@@ -1,12 +1,11 @@
 //! Sums and extrema over axes, and running sums along one.
 
-use grad_core::extend::Shape;
+use grad_core::extend::{Binary, Shape, Unary};
 use ndarray::Axis;
 
 use crate::element::Element;
 use crate::error::NdError;
-use crate::fold::{fold_axes, larger, smaller};
-use crate::simd::Zip;
+use crate::fold::Fold;
 use crate::strided::memory_order;
 use crate::tensor::{NdTensor, Repr, checked, row_major};
 
@@ -16,24 +15,24 @@ impl<A: Element> NdTensor<A> {
         if axes.is_empty() {
             return Ok(self.clone());
         }
-        self.reduce(op, axes, |x, y| x + y, |x, n| if n == 0 { A::ZERO } else { x * times(n) })
+        self.reduce(op, axes, Fold::Sum)
     }
 
     /// The mean over `axes`, which are dropped.
     pub(crate) fn mean_over(&self, op: &'static str, axes: &[usize]) -> Result<Self, NdError> {
         let sum = self.sum_over(op, axes)?;
         let n: f64 = axes.iter().map(|&axis| self.shape_slice()[axis] as f64).product();
-        sum.map(op, |x| x / A::from_f64(n))
+        A::binary(op, &sum, Binary::Div, &NdTensor::from(A::from_f64(n)))
     }
 
     /// The largest element over `axes`, which are dropped; NaN where there is one.
     pub(crate) fn max_over(&self, axes: &[usize]) -> Result<Self, NdError> {
-        self.extremum("max", axes, larger)
+        self.extremum("max", axes, Fold::Largest)
     }
 
     /// The smallest element over `axes`, which are dropped; NaN where there is one.
     pub(crate) fn min_over(&self, axes: &[usize]) -> Result<Self, NdError> {
-        self.extremum("min", axes, smaller)
+        self.extremum("min", axes, Fold::Smallest)
     }
 
     /// The sums of the first 1, 2, … elements along an axis.
@@ -75,28 +74,17 @@ impl<A: Element> NdTensor<A> {
         NdTensor::from_vec(op, shape, data)
     }
 
-    fn extremum(
-        &self,
-        op: &'static str,
-        axes: &[usize],
-        pick: impl Zip<A>,
-    ) -> Result<Self, NdError> {
+    fn extremum(&self, op: &'static str, axes: &[usize], fold: Fold) -> Result<Self, NdError> {
         check_axes(op, axes, self.shape_slice())?;
         let shape = Shape::from(self.shape_slice());
         if axes.iter().any(|&axis| shape[axis] == 0) && !shape.without(axes).contains(&0) {
             return Err(NdError::EmptyReduction { op, shape });
         }
-        self.reduce(op, axes, pick, |x, _| x)
+        self.reduce(op, axes, fold)
     }
 
-    /// Combines the elements along `axes`; `repeat` says what `n` equal elements combine to.
-    fn reduce(
-        &self,
-        op: &'static str,
-        axes: &[usize],
-        combine: impl Zip<A>,
-        repeat: impl Fn(A, usize) -> A + Copy + Sync,
-    ) -> Result<Self, NdError> {
+    /// Combines the elements along `axes`.
+    fn reduce(&self, op: &'static str, axes: &[usize], fold: Fold) -> Result<Self, NdError> {
         let shape = self.shape_slice();
         check_axes(op, axes, shape)?;
         if let Repr::Dense { base, .. } = &self.0
@@ -104,14 +92,15 @@ impl<A: Element> NdTensor<A> {
         {
             let within = (0..order.len()).filter(|&place| axes.contains(&order[place]));
             let within: Vec<usize> = within.collect();
-            let reduced = self.permuted(&order)?.reduce(op, &within, combine, repeat)?;
+            let reduced = self.permuted(&order)?.reduce(op, &within, fold)?;
             let kept = order.into_iter().filter(|axis| !axes.contains(axis));
             return reduced.permuted(&ascending(kept.collect()));
         }
         match &self.0 {
             Repr::Fill { value, shape } => {
                 let n = axes.iter().map(|&axis| shape[axis]).fold(1, usize::saturating_mul);
-                Ok(NdTensor::fill(repeat(*value, n), checked(op, shape.without(axes))?))
+                let value = if fold == Fold::Sum && n == 0 { A::ZERO } else { *value };
+                NdTensor::fill(value, checked(op, shape.without(axes))?).repeated(fold, n)
             }
             Repr::Dense { base, .. } => {
                 // A pending broadcast has the rank of its array, so axes are the same in both.
@@ -123,7 +112,7 @@ impl<A: Element> NdTensor<A> {
                     .map(|&axis| shape[axis])
                     .product();
                 let reduced = if axes.iter().any(|&axis| sizes[axis] != 1) {
-                    let data = fold_axes(op, &row_major(op, base)?, &sizes, axes, combine)?;
+                    let data = A::fold_axes(op, fold, &row_major(op, base)?, &sizes, axes)?;
                     NdTensor::from_vec(op, &sizes.without(axes), data)?
                 } else {
                     let mut base = base.clone();
@@ -132,12 +121,16 @@ impl<A: Element> NdTensor<A> {
                     }
                     NdTensor::from_base(base)
                 };
-                let repeated = match copies {
-                    1 => reduced,
-                    n => reduced.map(op, |x| repeat(x, n))?,
-                };
-                Ok(repeated.stretched(kept))
+                Ok(reduced.repeated(fold, copies)?.stretched(kept))
             }
+        }
+    }
+
+    /// What `n` equal elements combine to.
+    fn repeated(self, fold: Fold, n: usize) -> Result<Self, NdError> {
+        match fold {
+            Fold::Sum if n != 1 => self.unary(Unary::Scale(n as f64)),
+            _ => Ok(self),
         }
     }
 }
@@ -156,11 +149,6 @@ fn ascending(axes: Vec<usize>) -> Vec<usize> {
     let mut order: Vec<usize> = (0..axes.len()).collect();
     order.sort_by_key(|&place| axes[place]);
     order
-}
-
-/// A number of elements as a factor.
-fn times<A: Element>(n: usize) -> A {
-    A::from_f64(n as f64)
 }
 
 /// Axes are in range and without repetition.

@@ -11,18 +11,24 @@ use crate::threads;
 use crate::walk::Walk;
 
 /// A function of one element, for any instruction set.
-pub(crate) trait Map<A>: Copy + Sync {
+pub(crate) trait Map<A: Copy>: Copy + Sync {
     /// The value at x, by the instructions of `S`.
     fn at<S: Simd>(self, x: A) -> A;
 
-    /// The same number that [`map`] computes.
+    /// The values at all of `x`, into `out`, by the instructions of `S`.
+    #[inline(always)]
+    fn each<S: Simd>(self, x: &[A], out: &mut [A]) {
+        out.iter_mut().zip(x).for_each(|(y, &x)| *y = self.at::<S>(x));
+    }
+
+    /// The same number that loops over slices compute.
     fn once(self, x: A) -> A {
         Arch::new().dispatch(Once { f: self, x })
     }
 }
 
 /// Arithmetic that is the same for all instruction sets.
-impl<A, F: Fn(A) -> A + Copy + Sync> Map<A> for F {
+impl<A: Copy, F: Fn(A) -> A + Copy + Sync> Map<A> for F {
     #[inline(always)]
     fn at<S: Simd>(self, x: A) -> A {
         self(x)
@@ -44,7 +50,7 @@ struct Once<A, F> {
     x: A,
 }
 
-impl<A, F: Map<A>> WithSimd for Once<A, F> {
+impl<A: Copy, F: Map<A>> WithSimd for Once<A, F> {
     type Output = A;
 
     #[inline(always)]
@@ -82,91 +88,86 @@ pub(crate) fn map<A: Element>(f: impl Map<A>, x: &[A], out: &mut [A]) {
         #[inline(always)]
         fn with_simd<S: Simd>(self, _: S) {
             let Loop(f, x, out) = self;
-            out.iter_mut().zip(x).for_each(|(y, &x)| *y = f.at::<S>(x));
+            f.each::<S>(x, out);
         }
     }
 
-    threads::parts(out, 1, 1, |from, out| {
-        Arch::new().dispatch(Loop(f, &x[from..from + out.len()], out));
+    Arch::new().dispatch(Loop(f, x, out));
+}
+
+/// `f` of each two elements along a walk, into the part of a row-major array that begins at `from`.
+///
+/// Along a row of more than one element, an operand stays or goes on by 1.
+pub(crate) fn zip<A: Element>(
+    f: impl Zip<A>,
+    walk: &Walk<2>,
+    [x, y]: [&[A]; 2],
+    from: usize,
+    out: &mut [A],
+) {
+    dispatch(
+        #[inline(always)]
+        || match walk.steps {
+            [1, 1] => walk.rows_into(from, out, |[i, j], out| {
+                let (x, y) = (&x[i..i + out.len()], &y[j..j + out.len()]);
+                out.iter_mut().zip(x).zip(y).for_each(|((z, &x), &y)| *z = f(x, y));
+            }),
+            [1, _] => walk.rows_into(from, out, |[i, j], out| {
+                let (x, y) = (&x[i..i + out.len()], y[j]);
+                out.iter_mut().zip(x).for_each(|(z, &x)| *z = f(x, y));
+            }),
+            [_, 1] => walk.rows_into(from, out, |[i, j], out| {
+                let (x, y) = (x[i], &y[j..j + out.len()]);
+                out.iter_mut().zip(y).for_each(|(z, &y)| *z = f(x, y));
+            }),
+            _ => walk.rows_into(from, out, |[i, j], out| out.fill(f(x[i], y[j]))),
+        },
+    );
+}
+
+/// The elements of `x` where those of `mask` are not 0, elsewhere those of `y`, along a walk; into
+/// the part of a row-major array that begins at `from`.
+pub(crate) fn select<A: Element>(
+    walk: &Walk<3>,
+    [mask, x, y]: [&[A]; 3],
+    from: usize,
+    out: &mut [A],
+) {
+    let choose = |m: A, x: A, y: A| if m != A::ZERO { x } else { y };
+    dispatch(
+        #[inline(always)]
+        || match walk.steps {
+            [1, 1, 1] => walk.rows_into(from, out, |[i, j, k], out| {
+                let n = out.len();
+                let all = mask[i..i + n].iter().zip(&x[j..j + n]).zip(&y[k..k + n]);
+                out.iter_mut().zip(all).for_each(|(z, ((&m, &x), &y))| *z = choose(m, x, y));
+            }),
+            [p, q, r] => walk.rows_into(from, out, |[i, j, k], out| {
+                for (a, z) in out.iter_mut().enumerate() {
+                    *z = choose(mask[i + a * p], x[j + a * q], y[k + a * r]);
+                }
+            }),
+        },
+    );
+}
+
+/// Adds a number to each element of `x`.
+pub(crate) fn add_number<A: Element>(x: &mut [A], number: A) {
+    threads::parts(x, 1, 1, |_, x| {
+        dispatch(
+            #[inline(always)]
+            || x.iter_mut().for_each(|x| *x += number),
+        );
     });
 }
 
-/// Replaces each element of `x` by `f` of it.
-pub(crate) fn map_in_place<A: Element>(f: impl Map<A>, x: &mut [A]) {
-    struct Loop<'a, A, F>(F, &'a mut [A]);
-
-    impl<A: Element, F: Map<A>> WithSimd for Loop<'_, A, F> {
-        type Output = ();
-
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) {
-            let Loop(f, x) = self;
-            x.iter_mut().for_each(|x| *x = f.at::<S>(*x));
-        }
-    }
-
-    threads::parts(x, 1, 1, |_, x| Arch::new().dispatch(Loop(f, x)));
-}
-
-/// Replaces each element of `x` by `f` of it and its partner in `y`.
-pub(crate) fn zip_in_place<A: Element>(f: impl Zip<A>, x: &mut [A], y: &[A]) {
+/// Adds the elements of `y` to those of `x`.
+pub(crate) fn add<A: Element>(x: &mut [A], y: &[A]) {
     threads::parts(x, 1, 1, |from, x| {
         let y = &y[from..from + x.len()];
         dispatch(
             #[inline(always)]
-            || x.iter_mut().zip(y).for_each(|(x, &y)| *x = f(*x, y)),
-        );
-    });
-}
-
-/// `f` of each two elements along a walk, into `out`, which is row-major.
-///
-/// Along a row of more than one element, an operand stays or goes on by 1.
-pub(crate) fn zip<A: Element>(f: impl Zip<A>, walk: &Walk<2>, x: &[A], y: &[A], out: &mut [A]) {
-    threads::parts(out, walk.unit(), 1, |from, out| {
-        dispatch(
-            #[inline(always)]
-            || match walk.steps {
-                [1, 1] => walk.rows_into(from, out, |[i, j], out| {
-                    let (x, y) = (&x[i..i + out.len()], &y[j..j + out.len()]);
-                    out.iter_mut().zip(x).zip(y).for_each(|((z, &x), &y)| *z = f(x, y));
-                }),
-                [1, _] => walk.rows_into(from, out, |[i, j], out| {
-                    let (x, y) = (&x[i..i + out.len()], y[j]);
-                    out.iter_mut().zip(x).for_each(|(z, &x)| *z = f(x, y));
-                }),
-                [_, 1] => walk.rows_into(from, out, |[i, j], out| {
-                    let (x, y) = (x[i], &y[j..j + out.len()]);
-                    out.iter_mut().zip(y).for_each(|(z, &y)| *z = f(x, y));
-                }),
-                _ => walk.rows_into(from, out, |[i, j], out| out.fill(f(x[i], y[j]))),
-            },
-        );
-    });
-}
-
-/// `f` of each three elements along a walk, into `out`, which is row-major.
-pub(crate) fn zip3<A: Element>(
-    f: impl Fn(A, A, A) -> A + Copy + Sync,
-    walk: &Walk<3>,
-    [x, y, z]: [&[A]; 3],
-    out: &mut [A],
-) {
-    threads::parts(out, walk.unit(), 1, |from, out| {
-        dispatch(
-            #[inline(always)]
-            || match walk.steps {
-                [1, 1, 1] => walk.rows_into(from, out, |[i, j, k], out| {
-                    let n = out.len();
-                    let all = x[i..i + n].iter().zip(&y[j..j + n]).zip(&z[k..k + n]);
-                    out.iter_mut().zip(all).for_each(|(w, ((&x, &y), &z))| *w = f(x, y, z));
-                }),
-                [p, q, r] => walk.rows_into(from, out, |[i, j, k], out| {
-                    for (a, w) in out.iter_mut().enumerate() {
-                        *w = f(x[i + a * p], y[j + a * q], z[k + a * r]);
-                    }
-                }),
-            },
+            || x.iter_mut().zip(y).for_each(|(x, &y)| *x += y),
         );
     });
 }
@@ -198,12 +199,23 @@ pub(crate) fn copy<A: Element>(walk: &Walk<1>, x: &[A], out: &mut [A]) {
         return transpose(walk, axis, x, out);
     }
     threads::parts(out, walk.unit(), 1, |from, out| {
-        walk.rows_into(from, out, |[i], out| match step {
-            1 => out.copy_from_slice(&x[i..i + out.len()]),
-            0 => out.fill(x[i]),
-            _ => out.iter_mut().enumerate().for_each(|(j, y)| *y = x[i + j * step]),
-        });
+        walk.rows_into(from, out, |[i], out| copy_row(&x[i..], step, out));
     });
+}
+
+/// [`copy`] into any part of the row-major array, which begins at `from`.
+pub(crate) fn copy_from<A: Element>(walk: &Walk<1>, x: &[A], from: usize, out: &mut [A]) {
+    let [step] = walk.steps;
+    walk.pieces_into(from, out, |[i], out| copy_row(&x[i..], step, out));
+}
+
+#[inline(always)]
+fn copy_row<A: Element>(x: &[A], step: usize, out: &mut [A]) {
+    match step {
+        1 => out.copy_from_slice(&x[..out.len()]),
+        0 => out.fill(x[0]),
+        _ => out.iter_mut().enumerate().for_each(|(j, y)| *y = x[j * step]),
+    }
 }
 
 /// [`copy`] where neighbors are along an outer axis, by squares that stay in the cache.

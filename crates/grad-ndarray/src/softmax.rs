@@ -18,21 +18,29 @@ const BLOCK: usize = 4096;
 impl<A: Element> NdTensor<A> {
     /// `eˣ / Σ eˣ` along an axis; infinities share the sum of 1.
     pub(crate) fn softmaxed(&self, axis: usize) -> Result<Self, NdError> {
-        self.normalized("softmax", axis, Softmax)
+        self.along("softmax", axis, A::softmax)
     }
 
     /// The logarithm of [`NdTensor::softmaxed`].
     pub(crate) fn log_softmaxed(&self, axis: usize) -> Result<Self, NdError> {
-        self.normalized("log_softmax", axis, LogSoftmax)
+        self.along("log_softmax", axis, A::log_softmax)
     }
+}
 
-    fn normalized(&self, op: &'static str, axis: usize, kind: impl Kind) -> Result<Self, NdError> {
-        self.along(op, axis, |data, n, inner| {
-            threads::parts(data, n * inner, 4, |_, data| {
-                Arch::new().dispatch(Normalize { kind, data, n, inner });
-            });
-        })
-    }
+/// `eˣ / Σ eˣ` along the axis of `n` that has `inner` elements below it, in place.
+pub(crate) fn softmax<A: Element>(data: &mut [A], n: usize, inner: usize) {
+    normalize(Softmax, data, n, inner);
+}
+
+/// The logarithm of [`softmax`].
+pub(crate) fn log_softmax<A: Element>(data: &mut [A], n: usize, inner: usize) {
+    normalize(LogSoftmax, data, n, inner);
+}
+
+fn normalize<A: Element>(kind: impl Kind, data: &mut [A], n: usize, inner: usize) {
+    threads::parts(data, n * inner, 4, |_, data| {
+        Arch::new().dispatch(Normalize { kind, data, n, inner });
+    });
 }
 
 /// Which of the two; both of x − max x, in place.

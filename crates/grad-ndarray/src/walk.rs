@@ -3,6 +3,9 @@
 //! Axes along which all operands move alike are joined first, so that a row is as long as it can
 //! be: `[b, t, c] + [c]` walks `b·t` rows of `c`, and equal shapes are one row.
 
+use std::array;
+use std::mem;
+
 use crate::element::Element;
 use crate::strided::Strided;
 
@@ -54,7 +57,12 @@ impl<const N: usize> Walk<N> {
 
     /// One row of operands of equal shapes.
     pub(crate) fn alike(n: usize) -> Self {
-        Walk { row: n, steps: [1; N], outer: Vec::new() }
+        Walk::line(n, [1; N])
+    }
+
+    /// One row.
+    pub(crate) fn line(n: usize, steps: [usize; N]) -> Self {
+        Walk { row: n, steps, outer: Vec::new() }
     }
 
     /// Calls `visit` with where each row begins in each operand, in row-major order.
@@ -85,6 +93,26 @@ impl<const N: usize> Walk<N> {
         // Not by `for_each`, which need not be inlined, and is then compiled without vectors.
         for out in out.chunks_exact_mut(self.row.max(1)) {
             visit(rows.next(), out);
+        }
+    }
+
+    /// [`Walk::rows_into`] for any part: its first and its last row may be cut off.
+    pub(crate) fn pieces_into<A>(
+        &self,
+        from: usize,
+        mut out: &mut [A],
+        mut visit: impl FnMut([usize; N], &mut [A]),
+    ) {
+        let row = self.row.max(1);
+        let mut rows = self.start();
+        rows.skip_to(from / row);
+        let mut skipped = from % row;
+        while !out.is_empty() {
+            let starts = rows.next();
+            let n = out.len().min(row - skipped);
+            let (piece, rest) = mem::take(&mut out).split_at_mut(n);
+            visit(array::from_fn(|i| starts[i] + skipped * self.steps[i]), piece);
+            (out, skipped) = (rest, 0);
         }
     }
 

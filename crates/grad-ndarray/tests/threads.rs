@@ -2,7 +2,7 @@
 #![cfg(feature = "rayon")]
 #![allow(clippy::unwrap_used)] // A failing unwrap fails the test.
 
-use grad_core::extend::Window;
+use grad_core::extend::{Binary, Kernel, KernelStep as Step, Source, Window};
 use grad_core::{TensorLike, Var, transform};
 use grad_ndarray::{Element, NdError, NdTensor};
 
@@ -35,6 +35,16 @@ fn check_kernels<A: Element>() {
     check("subtract a column", || x.sub(&column)?.to_host());
     check("of permuted", || x.permute(&[1, 0])?.mul(&row.reshape(&[613, 1])?)?.to_host());
     check("select", || x.lt(&row)?.select(&column, &x)?.to_host());
+    // c (1 − y y), the second time with a row for c.
+    let steps = vec![
+        Step::Binary(Binary::Mul, 1, 1),
+        Step::Constant(1.0),
+        Step::Binary(Binary::Sub, 3, 2),
+        Step::Binary(Binary::Mul, 0, 4),
+    ];
+    let kernel = Kernel::new(&[Source::Derivative, Source::Output], steps).unwrap();
+    check("evaluate", || NdTensor::evaluate(&kernel, &[&x, &x])?.to_host());
+    check("evaluate with a row", || NdTensor::evaluate(&kernel, &[&row, &x])?.to_host());
     check("accumulate", || x.exp()?.accumulate(&x)?.to_host());
     check("copy", || x.permute(&[1, 0])?.reshape(&[1021, 613])?.to_host());
     for axes in [&[0][..], &[1], &[0, 1]] {

@@ -85,7 +85,11 @@ impl<A: Element> ArgminL2Norm<A> for NdTensor<A> {
 impl<A: Element> ArgminSignum for NdTensor<A> {
     /// 1 or −1 by the sign, for zeros too; NaN for NaN.
     fn signum(self) -> Self {
-        or_nan(self.map("signum", A::signum), &self)
+        const OP: &str = "signum";
+        let signs = self.elements(OP).and_then(|x| {
+            NdTensor::from_vec(OP, self.shape_slice(), x.iter().map(|&x| A::signum(x)).collect())
+        });
+        or_nan(signs, &self)
     }
 }
 

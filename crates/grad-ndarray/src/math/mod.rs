@@ -26,7 +26,7 @@ use crate::element::Element;
 use crate::simd::Map;
 
 pub(crate) use exp::exp;
-pub(crate) use trig::TRIG_LIMIT;
+pub(crate) use trig::Within;
 
 /// The functions, to be mapped over slices.
 macro_rules! maps {

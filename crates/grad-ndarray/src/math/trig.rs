@@ -8,11 +8,45 @@ use pulp::Simd;
 
 use super::{Real, fma, polynomial};
 use crate::element::Element;
+use crate::simd::Map;
 
 /// Beyond, the products of the reduction are not exact. (2²⁰ π/2, rounded down.)
-pub(crate) const TRIG_LIMIT: f64 = 1_647_000.0;
+const LIMIT: f64 = 1_647_000.0;
 
-/// The sine of x up to [`TRIG_LIMIT`], within 1.5 units.
+/// `near` of numbers up to [`LIMIT`], and `far` of others, which are few: one at a time.
+#[derive(Clone, Copy)]
+pub(crate) struct Within<N, F> {
+    pub(crate) near: N,
+    pub(crate) far: F,
+}
+
+impl<A: Element, N: Map<A>, F: Fn(A) -> A + Copy + Sync> Map<A> for Within<N, F> {
+    #[inline(always)]
+    fn at<S: Simd>(self, x: A) -> A {
+        if is_far(x) { (self.far)(x) } else { self.near.at::<S>(x) }
+    }
+
+    #[inline(always)]
+    fn each<S: Simd>(self, x: &[A], out: &mut [A]) {
+        // So few that they are in the cache when they are looked at again.
+        const BLOCK: usize = 1024;
+        for (x, out) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+            self.near.each::<S>(x, out);
+            if x.iter().fold(false, |any, &x| any | is_far(x)) {
+                for (y, &x) in out.iter_mut().zip(x).filter(|(_, x)| is_far(**x)) {
+                    *y = (self.far)(x);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn is_far<A: Element>(x: A) -> bool {
+    x.abs().to_f64() > LIMIT
+}
+
+/// The sine of x up to [`LIMIT`], within 1.5 units.
 #[inline(always)]
 pub(crate) fn sin<S: Simd, A: Element>(x: A) -> A {
     let x = x.to_f64();
@@ -20,7 +54,7 @@ pub(crate) fn sin<S: Simd, A: Element>(x: A) -> A {
     A::from_f64(if x == 0.0 { x } else { y })
 }
 
-/// The cosine of x up to [`TRIG_LIMIT`], within 1.5 units.
+/// The cosine of x up to [`LIMIT`], within 1.5 units.
 #[inline(always)]
 pub(crate) fn cos<S: Simd, A: Element>(x: A) -> A {
     A::from_f64(turned::<S>(x.to_f64(), 1))
