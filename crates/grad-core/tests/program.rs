@@ -57,7 +57,8 @@ fn a_gradient_can_be_written_down() -> Result<(), Error> {
     let dx = tape.grad(y, x);
     let dx = dx.value()?;
     let at = Reference::from(vec![0.5, -1.0, 2.0]);
-    let got = program.run(&dx, &[at.clone()]).expect("a program of elementwise primitives");
+    let got =
+        program.run(&dx, std::slice::from_ref(&at)).expect("a program of elementwise primitives");
     let tape = Tape::<Reference>::new();
     let x = tape.var(at);
     assert_eq!(got.data(), tape.backward((x.tanh() * x).sum(), x)?.data());

@@ -24,7 +24,7 @@ pub(crate) trait Calculus<'t, T: TensorLike> {
     fn to_handle(&self, x: Self::Value) -> Var<'t, T>;
 
     /// What a rule gave as a value, if it is of this tape and fits.
-    fn from_handle(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<Self::Value>;
+    fn value_of(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<Self::Value>;
 
     /// What a cotangent of the output is for an argument, or a tangent of the argument for the
     /// output, from the partial derivative as data: without handles. `None` where this has to be
@@ -82,7 +82,7 @@ impl<'t, T: TensorLike> Calculus<'t, T> for Recorded<'t, T> {
         x
     }
 
-    fn from_handle(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<Var<'t, T>> {
+    fn value_of(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<Var<'t, T>> {
         self.tape.checked_value(x).is_some_and(|value| fits(&value)).then_some(x)
     }
 
@@ -120,7 +120,7 @@ impl<'t, T: TensorLike> Calculus<'t, T> for Plain<'t, T> {
     }
 
     #[inline]
-    fn from_handle(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<T> {
+    fn value_of(&self, x: Var<'t, T>, fits: impl FnOnce(&T) -> bool) -> Option<T> {
         self.scratch.checked_value(x).filter(fits)
     }
 

@@ -123,11 +123,11 @@ fn push<'t, T: TensorLike, C: Calculus<'t, T>>(
         Some(k) => push_batch(op, p, x_dot, k).map_err(in_sweep)?,
     };
     let Some(t) = t else { return Ok(own) };
-    let pushed = match calculus.from_handle(t, |t| fits(p, k, t.shape())) {
+    let pushed = match calculus.value_of(t, |t| fits(p, k, t.shape())) {
         Some(pushed) => pushed,
         None => {
             let t = broadcast(op, p, k, t).map_err(in_sweep)?;
-            calculus.from_handle(t, |_| true).expect("a tangent that fits is of this tape")
+            calculus.value_of(t, |_| true).expect("a tangent that fits is of this tape")
         }
     };
     with_own(op, calculus, pushed, own).map(Some)

@@ -119,7 +119,7 @@ fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
     op.vjp(p, ct, &mut Cotangents::new(wanted, x_bar));
     for (arg, (&x_bar, input)) in x_bar.iter().zip(inputs).enumerate() {
         let (Some(x_bar), Some(step)) = (x_bar, input.step()) else { continue };
-        let new = match calculus.from_handle(x_bar, |x_bar| p.has_shape_of(arg, x_bar)) {
+        let new = match calculus.value_of(x_bar, |x_bar| p.has_shape_of(arg, x_bar)) {
             Some(new) => new,
             None => unbroadcast(op, p, calculus, arg, x_bar)?,
         };
@@ -165,7 +165,7 @@ fn unbroadcast<'t, T: TensorLike, C: Calculus<'t, T>>(
     let got = summed.shape().map_err(in_sweep)?;
     let kind = ErrorKind::RuleShape { expected: p.shape(arg), got };
     calculus
-        .from_handle(summed, |summed| p.has_shape_of(arg, summed))
+        .value_of(summed, |summed| p.has_shape_of(arg, summed))
         .ok_or_else(|| rule_error(op, p, kind))
 }
 
