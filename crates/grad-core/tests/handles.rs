@@ -198,7 +198,7 @@ fn an_error_of_a_sweep_names_the_transform_and_the_line() {
     let (found, line) = (pullback.call(tape.constant(three())), line!());
     assert_void([found], "vjp: expected a cotangent or tangent of shape [2], got [3]", line);
     let (found, line) = (transform::jvp(|_, x| x[0], vec![x], vec![x, x]), line!());
-    assert_void([found.0, found.1], "jvp: 2 tangents for 1 leaves", line);
+    assert_void([found.0, found.1], "jvp: needs 1 tangents, one for each tensor, got 2", line);
 }
 
 #[test]

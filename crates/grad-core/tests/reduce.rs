@@ -680,7 +680,9 @@ fn batch_norm_treats_each_channel_by_itself() -> Tested {
     assert_close(tape.backward(y.sum(), x)?.data(), &[0.0; 4]);
     assert_close(tape.backward(inference.sum(), x)?.data(), &[1.0, 0.2, 1.0, 0.2]);
     let three = tape.var(list(&[1.0; 3]));
-    assert_refused(x.batch_norm(three, bias, 0.0), "batch_norm: shapes [3] and [2, 2, 1] differ");
+    let text = "batch_norm: shapes [3] and [2, 2, 1] are incompatible: the first must have one \
+                element for each channel (axis 1 of the second)";
+    assert_refused(x.batch_norm(three, bias, 0.0), text);
     let flat = tape.var(list(&[1.0; 2]));
     assert_refused(flat.batch_norm(weight, bias, 0.0), "batch_norm: shape [2] has too few axes");
     Ok(())
