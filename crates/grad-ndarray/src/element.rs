@@ -6,11 +6,12 @@ use ndarray::NdFloat;
 use crate::elementwise;
 use crate::error::NdError;
 use crate::evaluate;
-use crate::fold::{self, Fold};
+use crate::fold::Fold;
 use crate::formula;
 use crate::gemm::Multiply;
 use crate::math::Real;
 use crate::pool::Pooled;
+use crate::reduce;
 use crate::softmax;
 use crate::tensor::NdTensor;
 
@@ -68,13 +69,12 @@ pub trait Element: NdFloat + Real + Pooled + Multiply {
     fn accumulate(x: NdTensor<Self>, y: &NdTensor<Self>) -> Result<NdTensor<Self>, NdError>;
 
     #[doc(hidden)]
-    fn fold_axes(
+    fn reduce(
         op: &'static str,
         fold: Fold,
-        data: &[Self],
-        sizes: &[usize],
+        x: &NdTensor<Self>,
         axes: &[usize],
-    ) -> Result<Vec<Self>, NdError>;
+    ) -> Result<NdTensor<Self>, NdError>;
 
     #[doc(hidden)]
     fn softmax(data: &mut [Self], n: usize, inner: usize);
@@ -136,14 +136,13 @@ macro_rules! element {
                 elementwise::accumulate(x, y)
             }
 
-            fn fold_axes(
+            fn reduce(
                 op: &'static str,
                 fold: Fold,
-                data: &[Self],
-                sizes: &[usize],
+                x: &NdTensor<Self>,
                 axes: &[usize],
-            ) -> Result<Vec<Self>, NdError> {
-                fold::fold_axes(op, fold, data, sizes, axes)
+            ) -> Result<NdTensor<Self>, NdError> {
+                reduce::reduce(op, fold, x, axes)
             }
 
             fn softmax(data: &mut [Self], n: usize, inner: usize) {

@@ -7,6 +7,13 @@
 //! slicing share the buffer, and so does reshaping where the elements lie in row-major order.
 //! Tensors of one element hold it in place and allocate nothing.
 //!
+//! Products with a tensor that is 1 everywhere, such as the seed of a sweep, share the buffer of the
+//! other factor. The rule of an elementwise operation is evaluated in one pass over memory, in blocks
+//! that stay in the cache.
+//!
+//! The loops are compiled in this crate, for both types of elements, and not in yours: a profile
+//! that optimizes dependencies makes them fast in a program that is built without optimization.
+//!
 //! Linear systems, inverses, determinants and factors of matrices are computed by `grad_linalg`, in
 //! `f64` for both types of elements, with the feature `linalg`.
 //!

@@ -5,7 +5,7 @@ use ndarray::Axis;
 
 use crate::element::Element;
 use crate::error::NdError;
-use crate::fold::Fold;
+use crate::fold::{Fold, fold_axes};
 use crate::strided::memory_order;
 use crate::tensor::{NdTensor, Repr, checked, row_major};
 
@@ -15,7 +15,7 @@ impl<A: Element> NdTensor<A> {
         if axes.is_empty() {
             return Ok(self.clone());
         }
-        self.reduce(op, axes, Fold::Sum)
+        A::reduce(op, Fold::Sum, self, axes)
     }
 
     /// The mean over `axes`, which are dropped.
@@ -80,58 +80,60 @@ impl<A: Element> NdTensor<A> {
         if axes.iter().any(|&axis| shape[axis] == 0) && !shape.without(axes).contains(&0) {
             return Err(NdError::EmptyReduction { op, shape });
         }
-        self.reduce(op, axes, fold)
+        A::reduce(op, fold, self, axes)
     }
+}
 
-    /// Combines the elements along `axes`.
-    fn reduce(&self, op: &'static str, axes: &[usize], fold: Fold) -> Result<Self, NdError> {
-        let shape = self.shape_slice();
-        check_axes(op, axes, shape)?;
-        if let Repr::Dense { base, .. } = &self.0
-            && let Some(order) = memory_order(base)
-        {
-            let within = (0..order.len()).filter(|&place| axes.contains(&order[place]));
-            let within: Vec<usize> = within.collect();
-            let reduced = self.permuted(&order)?.reduce(op, &within, fold)?;
-            let kept = order.into_iter().filter(|axis| !axes.contains(axis));
-            return reduced.permuted(&ascending(kept.collect()));
+/// Combines the elements along `axes`.
+pub(crate) fn reduce<A: Element>(
+    op: &'static str,
+    fold: Fold,
+    x: &NdTensor<A>,
+    axes: &[usize],
+) -> Result<NdTensor<A>, NdError> {
+    let shape = x.shape_slice();
+    check_axes(op, axes, shape)?;
+    if let Repr::Dense { base, .. } = &x.0
+        && let Some(order) = memory_order(base)
+    {
+        let within = (0..order.len()).filter(|&place| axes.contains(&order[place]));
+        let within: Vec<usize> = within.collect();
+        let reduced = reduce(op, fold, &x.permuted(&order)?, &within)?;
+        let kept = order.into_iter().filter(|axis| !axes.contains(axis));
+        return reduced.permuted(&ascending(kept.collect()));
+    }
+    match &x.0 {
+        Repr::Fill { value, shape } => {
+            let n = axes.iter().map(|&axis| shape[axis]).fold(1, usize::saturating_mul);
+            let value = if fold == Fold::Sum && n == 0 { A::ZERO } else { *value };
+            repeated(NdTensor::fill(value, checked(op, shape.without(axes))?), fold, n)
         }
-        match &self.0 {
-            Repr::Fill { value, shape } => {
-                let n = axes.iter().map(|&axis| shape[axis]).fold(1, usize::saturating_mul);
-                let value = if fold == Fold::Sum && n == 0 { A::ZERO } else { *value };
-                NdTensor::fill(value, checked(op, shape.without(axes))?).repeated(fold, n)
-            }
-            Repr::Dense { base, .. } => {
-                // A pending broadcast has the rank of its array, so axes are the same in both.
-                let kept = Shape::from(shape).without(axes);
-                let sizes = Shape::from(base.shape());
-                let copies: usize = axes
-                    .iter()
-                    .filter(|&&axis| sizes[axis] == 1)
-                    .map(|&axis| shape[axis])
-                    .product();
-                let reduced = if axes.iter().any(|&axis| sizes[axis] != 1) {
-                    let data = A::fold_axes(op, fold, &row_major(op, base)?, &sizes, axes)?;
-                    NdTensor::from_vec(op, &sizes.without(axes), data)?
-                } else {
-                    let mut base = base.clone();
-                    for axis in (0..sizes.rank()).rev().filter(|axis| axes.contains(axis)) {
-                        base.index_axis_inplace(Axis(axis), 0);
-                    }
-                    NdTensor::from_base(base)
-                };
-                Ok(reduced.repeated(fold, copies)?.stretched(kept))
-            }
+        Repr::Dense { base, .. } => {
+            // A pending broadcast has the rank of its array, so axes are the same in both.
+            let kept = Shape::from(shape).without(axes);
+            let sizes = Shape::from(base.shape());
+            let copies: usize =
+                axes.iter().filter(|&&axis| sizes[axis] == 1).map(|&axis| shape[axis]).product();
+            let reduced = if axes.iter().any(|&axis| sizes[axis] != 1) {
+                let data = fold_axes(op, fold, &row_major(op, base)?, &sizes, axes)?;
+                NdTensor::from_vec(op, &sizes.without(axes), data)?
+            } else {
+                let mut base = base.clone();
+                for axis in (0..sizes.rank()).rev().filter(|axis| axes.contains(axis)) {
+                    base.index_axis_inplace(Axis(axis), 0);
+                }
+                NdTensor::from_base(base)
+            };
+            Ok(repeated(reduced, fold, copies)?.stretched(kept))
         }
     }
+}
 
-    /// What `n` equal elements combine to.
-    fn repeated(self, fold: Fold, n: usize) -> Result<Self, NdError> {
-        match fold {
-            Fold::Sum if n != 1 => self.unary(Unary::Scale(n as f64)),
-            _ => Ok(self),
-        }
+/// What `n` equal elements combine to.
+fn repeated<A: Element>(x: NdTensor<A>, fold: Fold, n: usize) -> Result<NdTensor<A>, NdError> {
+    match fold {
+        Fold::Sum if n != 1 => x.unary(Unary::Scale(n as f64)),
+        _ => Ok(x),
     }
 }
 

@@ -293,7 +293,7 @@ fn the_same_vector_twice_in_a_row_is_multiplied_once() {
 #[test]
 fn a_product_that_fails_is_zero_and_its_problem_returns_the_error_once() {
     let slope = Rc::new(Slope::default());
-    let line = line!() + 1;
+    let line = line!() + 2;
     let problem =
         Objective::new(|x| x.tape().apply(ByPartial::new(Squared(slope.clone())), &[x]).sum());
     let problem = problem.matrix_free();
