@@ -530,3 +530,14 @@ fn einsum_errors_name_the_equation() {
         assert_eq!(error.location().file(), file!());
     }
 }
+
+#[test]
+fn a_column_is_no_symmetric_matrix() {
+    // x + xᵀ broadcasts to a square matrix, and must not.
+    let tape = Tape::<Reference>::new();
+    let x = tape.var(Reference::new([4, 1], vec![1.0, 2.0, 3.0, 4.0]).expect("four elements"));
+    for y in [x.eigh().0, x.eigh().1, x.eigvalsh(), x.cholesky()] {
+        let text = y.value().expect_err("four rows and one column").to_string();
+        assert!(text.contains("needs square matrices, got shape [4, 1]"), "{text}");
+    }
+}

@@ -62,6 +62,10 @@ impl<T: TensorLike> Var<'_, T> {
     /// `(A + Aᵀ) / 2`.
     #[track_caller]
     fn symmetrised(self) -> Self {
+        // What is not square would broadcast here; the shape rule refuses it.
+        if !self.shape().is_ok_and(|shape| square(&shape).is_ok()) {
+            return self;
+        }
         // Halved first, so that large elements do not overflow.
         let half = self * 0.5;
         half + half.mt()
