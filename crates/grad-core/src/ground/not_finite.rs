@@ -5,9 +5,9 @@ use std::panic::Location;
 
 use crate::ground::{Shape, TensorLike, format_host};
 
-/// The first number that [`Tape::detect_nan`] found to be NaN or infinite, and what is around it.
+/// The first number that [`Tape::detect_nan`](crate::Tape::detect_nan) found to be NaN or infinite, and what is around it.
 ///
-/// The operation and the line of the [`Error`] are those of the node that it belongs to.
+/// The operation and the line of the [`Error`](crate::Error) are those of the node that it belongs to.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NotFinite {

@@ -92,7 +92,7 @@ impl<T: TensorLike> Tape<T> {
     /// a plain tensor.
     ///
     /// One sweep does the work of k, and visits each operation once where the operation has a rule
-    /// for it ([`Op::batched`](crate::Op::batched)), as all but a few of this library have.
+    /// for it ([`Op::jvp`](crate::Op::jvp)), as all but a few of this library have.
     ///
     /// # Errors
     /// [`CotangentShape`](crate::ErrorKind::CotangentShape) if a tangent is not shaped like its

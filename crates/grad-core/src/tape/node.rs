@@ -37,9 +37,9 @@ impl fmt::Debug for NodeId {
 pub enum NodeKind {
     /// The result of an operation.
     Op,
-    /// A leaf made by [`Tape::var`].
+    /// A leaf made by [`Tape::var`](crate::Tape::var).
     Var,
-    /// A value made by [`Tape::constant`], or a number beside a handle.
+    /// A value made by [`Tape::constant`](crate::Tape::constant), or a number beside a handle.
     Constant,
     /// What a recorded sweep started from.
     Seed,
