@@ -388,8 +388,10 @@ impl<T: TensorLike> Op<T> for WithoutJvp<T> {
 
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
         let tape = Tape::new();
-        let zeros = |shape: &Shape| tape.constant(self.model.clone()).sum().expand(shape);
-        let x: Vec<Var<'_, T>> = x.iter().map(zeros).collect();
+        // Ones, since a matrix of zeros has no inverse.
+        let ones =
+            |shape: &Shape| tape.constant(self.model.clone()).sum().ones_like().expand(shape);
+        let x: Vec<Var<'_, T>> = x.iter().map(ones).collect();
         (self.apply)(&x).shape().map_err(|error| error.kind().clone())
     }
 
