@@ -57,6 +57,13 @@ impl Elementwise for Xlogy {
     }
 }
 
+/// The numbers that these sizes divide by: the sizes themselves, but 1 where they are 0, infinite or
+/// NaN, which scale nothing.
+pub(super) fn scale_of<T: TensorLike>(size: &T) -> Result<T, T::Error> {
+    let usable = size.scalar(0.0)?.lt(size)?.mul(&size.lt(&size.scalar(f64::INFINITY)?)?)?;
+    usable.select(size, &size.scalar(1.0)?)
+}
+
 impl<'t, T: TensorLike> Var<'t, T> {
     /// The numbers that these sizes, at least 0, divide by so that powers neither over- nor
     /// underflow: the sizes themselves, but 1 where they are 0, infinite or NaN. Untracked, which is

@@ -1,5 +1,6 @@
 //! Powers and roots.
 
+use super::elementwise::scale_of;
 use super::functions::{Rsqrt, Sqrt, Square, derivative};
 use crate::ground::{TensorLike, call};
 use crate::kinds::{ByPartial, Elementwise};
@@ -207,10 +208,7 @@ impl Elementwise for Direction {
 /// x and y divided by the larger of the two, and this scale: so no square over- or underflows.
 fn scaled<T: TensorLike>(x: &T, y: &T) -> Result<(T, T, T), T::Error> {
     let largest = x.abs()?.maximum(&y.abs()?)?;
-    // What is 0, infinite or NaN scales nothing.
-    let usable =
-        largest.scalar(0.0)?.lt(&largest)?.mul(&largest.lt(&largest.scalar(f64::INFINITY)?)?)?;
-    let scale = usable.select(&largest, &largest.scalar(1.0)?)?;
+    let scale = scale_of(&largest)?;
     Ok((x.div(&scale)?, y.div(&scale)?, scale))
 }
 

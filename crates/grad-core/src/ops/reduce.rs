@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::elementwise::scale_of;
 use crate::ground::{Axes, ErrorKind, Shape, TensorLike, call, n_elements, stretched_axes};
 use crate::kinds::{ByTranspose, Linear, stack_shape};
 use crate::tape::{Cotangents, Op, Primal, Tangents, Var};
@@ -236,10 +237,7 @@ fn scaled_norm<T: TensorLike>(x: &T, p: f64, axes: &[usize]) -> Result<T, T::Err
         return norm(x);
     }
     let largest = x.abs()?.max(axes)?;
-    // What is 0, infinite or NaN scales nothing.
-    let usable =
-        largest.scalar(0.0)?.lt(&largest)?.mul(&largest.lt(&largest.scalar(f64::INFINITY)?)?)?;
-    let scale = usable.select(&largest, &largest.scalar(1.0)?)?;
+    let scale = scale_of(&largest)?;
     let kept = Shape::from(x.shape()).keeping(axes);
     norm(&x.div(&scale.reshape(&kept)?)?)?.mul(&scale)
 }

@@ -127,11 +127,6 @@ impl Primitive {
         }
     }
 
-    /// True for what computes each element of the result from one element of each operand.
-    pub fn is_elementwise(&self) -> bool {
-        matches!(self, Primitive::Unary(_) | Primitive::Binary(_) | Primitive::Select)
-    }
-
     /// The shape of the result, from those of the operands; `None` where they do not fit.
     pub(super) fn shape(&self, x: &[&Shape]) -> Option<Shape> {
         match (self, x) {
