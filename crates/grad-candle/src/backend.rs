@@ -26,6 +26,8 @@ impl TensorLike for CandleTensor {
     fn full(&self, shape: &[usize], value: f64) -> Result<Self> { wrap(tensor::full(&self.0, shape, value)) }
     fn from_host(&self, shape: &[usize], data: &[f64]) -> Result<Self> { wrap(tensor::from_host(&self.0, shape, data)) }
     fn to_host(&self) -> Result<Vec<f64>> { tensor::to_host(&self.0) }
+    fn has_nan(&self) -> Result<bool> { tensor::has_nan(&self.0) }
+    fn has_zero(&self) -> Result<bool> { tensor::has_zero(&self.0) }
 
     fn add(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic(k::Add, Tensor::add, &self.0, &rhs.0)) }
     fn sub(&self, rhs: &Self) -> Result<Self> { wrap(each::arithmetic(k::Sub, Tensor::sub, &self.0, &rhs.0)) }

@@ -162,6 +162,26 @@ pub(crate) fn to_host(x: &Tensor) -> Result<Vec<f64>> {
     Ok(x.reshape(n)?.to_vec1()?)
 }
 
+/// Whether an element is NaN, or there are infinities of both signs: one number is read.
+pub(crate) fn has_nan(x: &Tensor) -> Result<bool> {
+    match x.dtype().is_float() && count(x.dims())? > 0 {
+        true => Ok(number(&x.sum_all()?)?.is_nan()),
+        false => Ok(false),
+    }
+}
+
+/// Whether an element is 0: one number is read.
+pub(crate) fn has_zero(x: &Tensor) -> Result<bool> {
+    match count(x.dims())? {
+        0 => Ok(false),
+        _ => Ok(number(&x.eq(&x.zeros_like()?)?.flatten_all()?.max(0)?)? != 0.0),
+    }
+}
+
+fn number(x: &Tensor) -> Result<f64> {
+    Ok(x.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.to_scalar()?)
+}
+
 /// Zeros with the dtype and on the device of `like`; `shape` has been counted.
 pub(crate) fn zeros(like: &Tensor, shape: &[usize]) -> Result<Tensor> {
     Ok(Tensor::zeros(shape, like.dtype(), like.device())?)

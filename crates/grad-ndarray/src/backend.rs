@@ -30,6 +30,8 @@ impl<A: Element> TensorLike for NdTensor<A> {
     fn to_host(&self) -> std::result::Result<Vec<f64>, NdError> {
         Ok(self.elements("to_host")?.iter().map(|&x| x.to_f64()).collect())
     }
+    fn has_nan(&self) -> std::result::Result<bool, NdError> { Ok(self.any(A::is_nan)) }
+    fn has_zero(&self) -> std::result::Result<bool, NdError> { Ok(self.any(|x| x == A::ZERO)) }
 
     fn neg(&self) -> Result<A> { self.unary(Unary::Neg) }
     fn scale(&self, by: f64) -> Result<A> { self.unary(Unary::Scale(by)) }

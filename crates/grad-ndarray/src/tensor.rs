@@ -119,6 +119,21 @@ impl<A: Element> NdTensor<A> {
         }
     }
 
+    /// Whether something holds of an element.
+    pub(crate) fn any(&self, is: impl Fn(A) -> bool) -> bool {
+        // Without a branch for each element.
+        const RUN: usize = 1024;
+        match &self.0 {
+            Repr::Fill { value, shape } => !shape.contains(&0) && is(*value),
+            Repr::Dense { base, .. } => match base.as_slice_memory_order() {
+                Some(data) => {
+                    data.chunks(RUN).any(|run| run.iter().fold(false, |found, &x| found | is(x)))
+                }
+                None => base.iter().any(|&x| is(x)),
+            },
+        }
+    }
+
     /// The addresses between the first and the last element in memory. A view that shares a buffer
     /// overlaps with what it was taken from.
     pub(crate) fn addresses(&self) -> Storage {

@@ -152,6 +152,8 @@ impl TensorLike for f64 {
     fn round(&self) -> Result<f64, ScalarError> { Ok(f64::round_ties_even(*self)) }
     fn trunc(&self) -> Result<f64, ScalarError> { Ok(f64::trunc(*self)) }
     fn atan2(&self, x: &f64) -> Result<f64, ScalarError> { Ok(f64::atan2(*self, *x)) }
+    #[inline] fn has_nan(&self) -> Result<bool, ScalarError> { Ok(self.is_nan()) }
+    #[inline] fn has_zero(&self) -> Result<bool, ScalarError> { Ok(*self == 0.0) }
     #[inline] fn mul_or_zero(&self, p: &f64) -> Result<f64, ScalarError> { Ok(if *self == 0.0 { 0.0 } else { self * p }) }
     #[inline] fn sum_to(&self, shape: &[usize]) -> Result<f64, ScalarError> { scalar(*self, shape) }
     #[inline] fn evaluate(kernel: &Kernel, x: &[&f64]) -> Result<f64, ScalarError> { in_registers(kernel, x) }

@@ -421,6 +421,22 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
         kernel.step_by_step(x)
     }
 
+    /// Whether an element is NaN. True, too, if that cannot be told.
+    ///
+    /// # Errors
+    /// Those of reading elements.
+    fn has_nan(&self) -> Result<bool, Self::Error> {
+        Ok(self.to_host()?.iter().any(|x| x.is_nan()))
+    }
+
+    /// Whether an element is 0. True, too, if that cannot be told.
+    ///
+    /// # Errors
+    /// Those of reading elements.
+    fn has_zero(&self) -> Result<bool, Self::Error> {
+        Ok(self.to_host()?.contains(&0.0))
+    }
+
     // ---------------------------------------------------------------- optional
 
     /// Part of the tensor, one slice an axis.

@@ -267,6 +267,8 @@ impl TensorLike for Symbol {
     fn dtype(&self) -> DType { self.dtype }
     fn storage(&self) -> Storage { Storage::Inline }
     fn to_host(&self) -> Result<Vec<f64>, SymbolError> { Err(self.read()) }
+    fn has_nan(&self) -> Result<bool, SymbolError> { Ok(true) } // unknown
+    fn has_zero(&self) -> Result<bool, SymbolError> { Ok(true) } // unknown
     fn full(&self, shape: &[usize], value: f64) -> Result<Symbol, SymbolError> { self.constant(shape, Primitive::Full(shape.into(), value)) }
     fn from_host(&self, shape: &[usize], data: &[f64]) -> Result<Symbol, SymbolError> { self.constant(shape, Primitive::Data(shape.into(), data.into())) }
 
