@@ -9,5 +9,5 @@ pub use crate::ground::{broadcast, call, infix}; // a shape rule and a trace for
 pub use crate::kinds::{ByPartial, Elementwise}; // an operation by its partial derivative
 pub use crate::kinds::{ByTranspose, Linear}; // a linear operation by its transpose
 pub use crate::kinds::{NoDerivative, Step}; // an operation that is flat
-pub use crate::tape::{Cotangents, Facts, Op, Primal, Tangents}; // any other operation
+pub use crate::tape::{Body, Cotangents, Facts, Op, Primal, Reach, Tangents}; // any other operation
 pub use crate::{NodeId, Operand, Tape, Var}; // what rules calculate with

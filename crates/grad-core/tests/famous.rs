@@ -22,7 +22,11 @@ fn derivatives(
         reverse = tape.grad(reverse, x);
         forward = tape.jvp(forward, [(x, one)]);
         let (by_reverse, by_forward) = (reverse.item()?, forward.item()?);
-        assert_eq!(plain.to_bits(), by_reverse.to_bits());
+        // But for the sign of a zero that is dead.
+        assert!(
+            plain == by_reverse || plain.is_nan() && by_reverse.is_nan(),
+            "plain {plain}, recorded {by_reverse}"
+        );
         assert!(close(by_forward, by_reverse), "forward {by_forward}, reverse {by_reverse}");
         found.push(by_reverse);
     }

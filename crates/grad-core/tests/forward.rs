@@ -408,9 +408,11 @@ fn every_operation_pushes_a_batch_forward_at_once() -> Tested {
     let cases = catalogue::<Reference>();
     for case in cases.iter().filter(|case| case.differentiable && !of_the_user.contains(&case.op)) {
         let n_nodes = n_recorded(case, 2)?;
-        for k in [0, 1, 7] {
+        for k in [1, 7] {
             assert_eq!(n_recorded(case, k)?, n_nodes, "{case}, {k} tangents");
         }
+        // Of no tangents nothing is dead, and nothing is selected.
+        assert!(n_recorded(case, 0)? <= n_nodes, "{case}, no tangents");
     }
     Ok(())
 }

@@ -82,7 +82,7 @@ fn a_symbol_has_no_numbers_and_knows_its_program() -> Result<(), SymbolError> {
 
 /// The partial derivative of an operation as text.
 fn text(op: &dyn Op<f64>, arg: usize) -> String {
-    match op.partials(Build::Now).get(arg) {
+    match op.body(Build::Now).partials().get(arg) {
         Some(Partial::Slope(slope)) => format!("slope {slope}"),
         Some(Partial::Factor(source)) => format!("factor {source:?}"),
         Some(Partial::Kernel(kernel)) => kernel.to_string(),

@@ -223,7 +223,7 @@ fn a_forward_sweep_shows_tangents() -> Tested {
         v1 = t * x
         v2 = t * x
         v3 = v1 + v2
-        v4 = v3.mul_or_zero(y)
+        v4 = v3 * y
         x_dot = t
         v0_dot = v3
         y_dot = v4
@@ -338,7 +338,7 @@ fn drawings_show_nodes_sweeps_and_edges() -> Tested {
             n1 [label="v0 = say \"x\" <b> \\ #1.exp()", shape=box];
             subgraph cluster_0 { label="dv0";
                 n2 [label="v1 = seed", shape=ellipse];
-                n3 [label="v2 = v1.mul_or_zero(v0)", shape=box];
+                n3 [label="v2 = v1 * v0", shape=box];
             }
             n0 -> n1;
             n2 -> n3;
@@ -352,7 +352,7 @@ fn drawings_show_nodes_sweeps_and_edges() -> Tested {
             n1["v0 = say #quot;x#quot; #lt;b#gt; \ #35;1.exp()"]
             subgraph s0 ["dv0"]
                 n2(["v1 = seed"])
-                n3["v2 = v1.mul_or_zero(v0)"]
+                n3["v2 = v1 * v0"]
             end
             n0 --> n1
             n2 --> n3

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use crate::ground::{Build, ErrorKind, Partial, Shape, TensorLike, broadcast, call};
 use crate::kinds::kernel::kernel_of;
 use crate::kinds::{align_stack, check_arity};
-use crate::tape::{Cotangents, Facts, Op, Primal, Tangents, Var};
+use crate::tape::{Body, Cotangents, Facts, Op, Primal, Reach, Tangents, Var};
 
 /// A function applied to each element, of one or more arguments that broadcast.
 ///
@@ -44,6 +44,10 @@ pub trait Elementwise {
     /// The number of arguments.
     const ARITY: usize = 1;
 
+    /// True of a function that may not depend on an argument somewhere, as
+    /// [`depends`](Elementwise::depends) says.
+    const CHOOSES: bool = false;
+
     /// The value.
     ///
     /// # Errors
@@ -53,29 +57,48 @@ pub trait Elementwise {
     /// `c · ∂y/∂x(arg)`, for a cotangent or tangent `c`, or for tangents that are stacked along one
     /// more leading axis.
     ///
-    /// The default is for an operation that states its [`slope`](Elementwise::slope).
+    /// It is the textbook's formula. The default is for an operation that states its
+    /// [`slope`](Elementwise::slope).
     fn partial<'t, T: TensorLike>(
         &self,
         arg: usize,
         p: &Primal<'t, T>,
         c: Var<'t, T>,
     ) -> Var<'t, T> {
-        match self.slope(arg) {
+        let product = match self.slope(arg) {
             Some(1.0) => c,
             Some(-1.0) => -c,
+            Some(0.0) => return c.zeros_like(),
             Some(slope) => c.scale(slope),
             None => {
                 let message = "states neither a partial derivative nor a slope".to_string();
-                p.tape().fail(Self::NAME, ErrorKind::Parameter { message })
+                return p.tape().fail(Self::NAME, ErrorKind::Parameter { message });
             }
+        };
+        match self.depends(arg, p) {
+            None => product,
+            // A selection: what comes in may be infinite.
+            Some(mask) => mask.where_(product, 0.0),
         }
     }
 
-    /// The partial derivative with respect to argument `arg`, if it is a number. `None` is the
-    /// default.
+    /// The partial derivative with respect to argument `arg`, if it is a number wherever the result
+    /// depends on the argument. `None` is the default.
     #[inline]
     fn slope(&self, arg: usize) -> Option<f64> {
         let _ = arg;
+        None
+    }
+
+    /// Where the result depends on argument `arg`, as a mask, 1 or 0: of a function that chooses,
+    /// such as the rectifier, where it has chosen the argument. Elsewhere the derivative is exactly
+    /// 0, to every order. `None` is the default: everywhere.
+    ///
+    /// The partial derivative must be 0 where the mask is. It selects and does not multiply, since
+    /// a cotangent may be infinite there.
+    #[inline]
+    fn depends<'t, T: TensorLike>(&self, arg: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        let _ = (arg, p);
         None
     }
 
@@ -99,9 +122,14 @@ impl<E: Elementwise> ByPartial<E> {
         ByPartial { function, partials: OnceLock::new() }
     }
 
+    /// The partial derivative, if it is a number everywhere.
+    fn slope(&self, arg: usize) -> Option<f64> {
+        self.function.slope(arg).filter(|_| !E::CHOOSES)
+    }
+
     #[cold]
     fn build(&self) -> Box<[Partial]> {
-        let partial = |arg| match self.function.slope(arg) {
+        let partial = |arg| match self.slope(arg) {
             Some(slope) => Partial::Slope(slope),
             None => Partial::of(kernel_of(&self.function, arg)),
         };
@@ -116,7 +144,8 @@ impl<T: TensorLike, E: Elementwise> Op<T> for ByPartial<E> {
 
     #[inline]
     fn facts(&self) -> Facts {
-        Facts::keeps_shape(E::ARITY)
+        let facts = Facts::keeps_shape(E::ARITY).reaching(Reach::Same);
+        if self.function.slope(0).is_none() { facts.by_value() } else { facts }
     }
 
     #[inline]
@@ -154,14 +183,21 @@ impl<T: TensorLike, E: Elementwise> Op<T> for ByPartial<E> {
         self.function.format(x)
     }
 
+    fn depends<'t>(&self, arg: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        match self.function.slope(arg) {
+            Some(0.0) => Some(p.tape().full(p.y(), &Shape::scalar(), 0.0)),
+            _ => self.function.depends(arg, p),
+        }
+    }
+
     #[inline]
-    fn partials(&self, build: Build) -> &[Partial] {
-        match (self.partials.get(), build) {
+    fn body(&self, build: Build) -> Body<'_, T> {
+        Body::Partials(match (self.partials.get(), build) {
             (Some(partials), _) => partials,
             // A slope costs nothing.
-            (None, Build::Never) if self.function.slope(0).is_none() => &[],
+            (None, Build::Never) if self.slope(0).is_none() => &[],
             (None, _) => self.partials.get_or_init(|| self.build()),
-        }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::ground::{ErrorKind, Shape, TensorLike, call};
 use crate::kinds::check_arity;
-use crate::tape::{Cotangents, Op, Primal, Tangents, Var};
+use crate::tape::{Cotangents, Facts, Op, Primal, Reach, Tangents, Var};
 
 /// A linear map of one argument. Forward mode applies it again, to the tangent, hence `Clone`.
 pub trait Linear: Clone + 'static {
@@ -23,6 +23,12 @@ pub trait Linear: Clone + 'static {
 
     /// The transposed map, applied to a cotangent.
     fn transpose<'t, T: TensorLike>(&self, p: &Primal<'t, T>, ct: Var<'t, T>) -> Var<'t, T>;
+
+    /// Which elements of the result an element of the argument reaches. The default serves every
+    /// map. One that only moves and adds elements says [`Reach::Rule`].
+    fn reach(&self) -> Reach {
+        Reach::All
+    }
 
     /// The map applied to k tangents at once, which are stacked: `[k, ..x..]` → `[k, ..y..]`.
     /// `None`, the default, if it takes one at a time.
@@ -51,6 +57,10 @@ impl<L: Linear> ByTranspose<L> {
 impl<T: TensorLike, L: Linear> Op<T> for ByTranspose<L> {
     fn name(&self) -> &'static str {
         L::NAME
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::GENERAL.reaching(self.0.reach())
     }
 
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {

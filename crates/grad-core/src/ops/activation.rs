@@ -2,7 +2,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
-use super::functions::{Relu, Sigmoid, Softplus, derivative};
+use super::functions::{Sigmoid, Softplus, derivative};
 use crate::ground::TensorLike;
 use crate::kinds::Elementwise;
 use crate::tape::{Primal, Var};
@@ -15,6 +15,26 @@ const SQRT_FRAC_2_PI: f64 = FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
 
 /// The coefficient of the cubic term there, a fit by Hendrycks and Gimpel (2016), section 2.
 const GELU_CUBIC: f64 = 0.044715;
+
+#[derive(Clone, Copy)]
+struct Relu;
+
+impl Elementwise for Relu {
+    const NAME: &'static str = "relu";
+    const CHOOSES: bool = true;
+
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].relu()
+    }
+
+    fn slope(&self, _: usize) -> Option<f64> {
+        Some(1.0)
+    }
+
+    fn depends<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        Some(p.x(0).gt(0.0))
+    }
+}
 
 #[derive(Clone, Copy)]
 struct Silu;
@@ -148,7 +168,9 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    #[doc = derivative!(relu)]
+    /// ```math
+    /// x̄ = ȳ [x > 0],   ẏ = ẋ [x > 0]
+    /// ```
     ///
     /// At 0 the derivative is 0, as in PyTorch. Errors: none.
     ///

@@ -65,6 +65,10 @@ impl Elementwise for Mul {
         c * p.x(1 - arg)
     }
 
+    fn depends<'t, T: TensorLike>(&self, arg: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        p.support(1 - arg)
+    }
+
     fn format(&self, x: &[&str]) -> String {
         infix("*", x)
     }
@@ -88,9 +92,14 @@ impl Elementwise for Div {
         c: Var<'t, T>,
     ) -> Var<'t, T> {
         match arg {
-            0 => c.mul_or_zero(p.x(1).recip()),
-            _ => -c.mul_or_zero(p.y() / p.x(1)),
+            0 => c / p.x(1),
+            // Not −c x / y², which under- and overflows.
+            _ => -(c / p.x(1)) * p.y(),
         }
+    }
+
+    fn depends<'t, T: TensorLike>(&self, arg: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        if arg == 1 { p.support(0) } else { None }
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -109,8 +118,8 @@ impl Elementwise for MulOrZero {
         x[0].mul_or_zero(x[1])
     }
 
-    // Bilinear, and never a selection on x: that would lose d/dx at x = 0. Where p is infinite, its
-    // tangent may be so too: there the zero of x must count as well.
+    // Bilinear, and never a selection on x, which would lose d/dx at x = 0. Where p is infinite, its
+    // tangent may be so too. There the zero of x counts as well.
     fn partial<'t, T: TensorLike>(
         &self,
         arg: usize,
@@ -118,9 +127,13 @@ impl Elementwise for MulOrZero {
         c: Var<'t, T>,
     ) -> Var<'t, T> {
         match arg {
-            0 => c.mul_or_zero(p.x(1)),
+            0 => c * p.x(1),
             _ => c.mul_or_zero_both(p.x(0)),
         }
+    }
+
+    fn depends<'t, T: TensorLike>(&self, arg: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        p.support(1 - arg)
     }
 }
 
@@ -142,7 +155,11 @@ impl Elementwise for MulOrZeroBoth {
         p: &Primal<'t, T>,
         c: Var<'t, T>,
     ) -> Var<'t, T> {
-        c.mul_or_zero_both(p.x(1 - arg))
+        c * p.x(1 - arg)
+    }
+
+    fn depends<'t, T: TensorLike>(&self, arg: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        p.support(1 - arg)
     }
 }
 
@@ -301,7 +318,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// # Errors
     /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
     ///
-    /// At y = 0: value and derivatives by IEEE 754, but a zero cotangent gives zero.
+    /// At y = 0: value and derivatives by IEEE 754.
     ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
@@ -318,13 +335,13 @@ impl<'t, T: TensorLike> Var<'t, T> {
 
     /// The product `x · p`, but 0 where `x = 0`, even against an infinite or NaN `p`.
     ///
-    /// It multiplies cotangents and tangents `x` with partial derivatives `p` that may be infinite,
-    /// so that what has no influence on the result gets no gradient ("strong zero").
+    /// It is for limits in which the zero wins: `x ln x` at 0 is `x.mul_or_zero(x.ln())`. For what is
+    /// not chosen, use [`Var::where_`].
     ///
     /// Shapes: `x`, `p` → their broadcast.
     ///
     /// ```math
-    /// x̄ = mul_or_zero(ȳ, p),   p̄ = mul_or_zero(ȳ, x), and 0 where x = 0
+    /// x̄ = ȳ p,   p̄ = ȳ x, and 0 where x = 0
     /// ```
     ///
     /// # Errors
@@ -447,7 +464,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(recip)]
     ///
-    /// At 0: ±∞ with derivative −∞, but a zero cotangent gives zero. Errors: none.
+    /// At 0: ±∞ with derivative −∞. Errors: none.
     ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();

@@ -2,7 +2,7 @@
 
 use crate::ground::{ErrorKind, Shape, Slice, TensorLike, call, n_elements};
 use crate::kinds::{ByTranspose, Linear};
-use crate::tape::{Primal, Var};
+use crate::tape::{Primal, Reach, Var};
 
 /// Keeps one triangle of a matrix; holds the diagonal where it ends.
 #[derive(Clone)]
@@ -36,6 +36,10 @@ impl<const UPPER: bool> Linear for Triangle<UPPER> {
 
     fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         Some(t.with(ByTranspose::new(self.clone())))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: false }
     }
 
     fn format(&self, x: &[&str]) -> String {

@@ -51,8 +51,68 @@ impl Elementwise for Xlogy {
         c: Var<'t, T>,
     ) -> Var<'t, T> {
         match arg {
-            0 => c.mul_or_zero(p.x(1).ln()),
-            _ => c.mul_or_zero(p.x(0)).mul_or_zero(p.x(1).recip()),
+            0 => c * p.x(1).ln(),
+            _ => c * p.x(0).div_or_zero(p.x(1)),
+        }
+    }
+
+    fn depends<'t, T: TensorLike>(&self, arg: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        if arg == 1 { p.support(0) } else { None }
+    }
+}
+
+/// x / y, but 0 where x = 0, which is its value for every other y.
+#[derive(Clone, Copy)]
+struct DivOrZero;
+
+impl Elementwise for DivOrZero {
+    const NAME: &'static str = "div_or_zero";
+    const ARITY: usize = 2;
+
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].mul_or_zero(&x[1].recip()?)
+    }
+
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
+        match arg {
+            0 => c / p.x(1),
+            _ => -c * p.y().div_or_zero(p.x(1)),
+        }
+    }
+
+    fn depends<'t, T: TensorLike>(&self, arg: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        if arg == 1 { p.support(0) } else { None }
+    }
+}
+
+/// x, but 0 where y = 0: a convention for a derivative that does not exist there. It holds for the
+/// first order, so the derivative of this function is NaN there.
+#[derive(Clone, Copy)]
+struct ZeroWhereZero;
+
+impl Elementwise for ZeroWhereZero {
+    const NAME: &'static str = "zero_where_zero";
+    const ARITY: usize = 2;
+
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        let zero = x[0].scalar(0.0)?;
+        x[1].eq(&zero)?.select(&zero, x[0])
+    }
+
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
+        match arg {
+            0 => p.x(1).eq(0.0).where_(f64::NAN, c),
+            _ => c.zeros_like(),
         }
     }
 }
@@ -65,6 +125,18 @@ pub(super) fn scale_of<T: TensorLike>(size: &T) -> Result<T, T::Error> {
 }
 
 impl<'t, T: TensorLike> Var<'t, T> {
+    /// `x / y`, but 0 where `x` is 0.
+    #[track_caller]
+    fn div_or_zero(self, y: Self) -> Self {
+        self.tape.record(fixed!(ByPartial, DivOrZero), [self, y])
+    }
+
+    /// This, but 0 where `y` is 0.
+    #[track_caller]
+    pub(super) fn zero_where_zero(self, y: Self) -> Self {
+        self.tape.record(fixed!(ByPartial, ZeroWhereZero), [self, y.detach()])
+    }
+
     /// The numbers that these sizes, at least 0, divide by so that powers neither over- nor
     /// underflow: the sizes themselves, but 1 where they are 0, infinite or NaN. Untracked, which is
     /// exact where the scale cancels.
@@ -80,7 +152,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(exp)]
     ///
-    /// Non-smooth points: none; where it overflows, a zero cotangent gives zero. Errors: none.
+    /// Errors and non-smooth points: none.
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
@@ -101,7 +173,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(expm1)]
     ///
-    /// Non-smooth points: none; where it overflows, a zero cotangent gives zero. Errors: none.
+    /// Errors and non-smooth points: none.
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
@@ -123,7 +195,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(exp2)]
     ///
-    /// Non-smooth points: none; where it overflows, a zero cotangent gives zero. Errors: none.
+    /// Errors and non-smooth points: none.
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
@@ -144,7 +216,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(ln)]
     ///
-    /// At 0: −∞ with derivative ∞; below 0: NaN with derivative 1/x. A zero cotangent gives zero.
+    /// At 0: −∞ with derivative ∞; below 0: NaN with derivative 1/x.
     /// Errors: none.
     /// Source: NIST DLMF §4.7.
     ///
@@ -166,7 +238,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(log2)]
     ///
-    /// At 0: −∞ with derivative ∞; below 0: NaN. A zero cotangent gives zero. Errors: none.
+    /// At 0: −∞ with derivative ∞; below 0: NaN. Errors: none.
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
@@ -187,7 +259,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(log10)]
     ///
-    /// At 0: −∞ with derivative ∞; below 0: NaN. A zero cotangent gives zero. Errors: none.
+    /// At 0: −∞ with derivative ∞; below 0: NaN. Errors: none.
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
@@ -208,7 +280,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(log1p)]
     ///
-    /// At −1: −∞ with derivative ∞; below −1: NaN. A zero cotangent gives zero. Errors: none.
+    /// At −1: −∞ with derivative ∞; below −1: NaN. Errors: none.
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
@@ -262,7 +334,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
     ///
     /// At y = 0 the derivative in x is the true −∞, as in JAX (in PyTorch it is 0 if x is 0 too);
-    /// that in y is 0 where x is 0. A zero cotangent gives zero.
+    /// that in y is 0 where x is 0.
     ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();

@@ -53,42 +53,39 @@ macro_rules! functions {
 #[rustfmt::skip] // One function a line.
 functions! {
     // Powers and roots.
-    Recip    recip    "(−y²)"              y, c => -c.mul_or_zero(y.square());
-    // The strong zero counts where x is infinite: derivatives of what saturates there stay 0.
-    Square   square   "2 x"                x, c => c.mul_or_zero(x * 2.0);
-    Sqrt     sqrt     "1 / (2 y)"          y, c => c.mul_or_zero(y.recip() * 0.5);
-    Rsqrt    rsqrt    "(−½ y³)"            y, c => c.mul_or_zero(y.powi(3) * -0.5);
+    Recip    recip    "(−y²)"              y, c => -(c * y) * y;
+    Square   square   "2 x"                x, c => c * (x * 2.0);
+    Sqrt     sqrt     "1 / (2 y)"          y, c => c / (y * 2.0);
+    Rsqrt    rsqrt    "(−½ y³)"            y, c => c * (y.powi(3) * -0.5);
     // Exponentials and logarithms. expm1 does not use y + 1, which is 0 where x is far below 0.
-    Exp      exp      "y"                  y, c => c.mul_or_zero(y);
-    Expm1    expm1    "eˣ"                 x, c => c.mul_or_zero(x.exp());
-    Exp2     exp2     "y ln 2"             y, c => c.mul_or_zero(y * LN_2);
-    Ln       ln       "1 / x"              x, c => c.mul_or_zero(x.recip());
-    Log2     log2     "1 / (x ln 2)"       x, c => c.mul_or_zero((x * LN_2).recip());
-    Log10    log10    "1 / (x ln 10)"      x, c => c.mul_or_zero((x * LN_10).recip());
-    Log1p    log1p    "1 / (1 + x)"        x, c => c.mul_or_zero((x + 1.0).recip());
+    Exp      exp      "y"                  y, c => c * y;
+    Expm1    expm1    "eˣ"                 x, c => c * x.exp();
+    Exp2     exp2     "y ln 2"             y, c => c * (y * LN_2);
+    Ln       ln       "1 / x"              x, c => c / x;
+    Log2     log2     "1 / (x ln 2)"       x, c => c / (x * LN_2);
+    Log10    log10    "1 / (x ln 10)"      x, c => c / (x * LN_10);
+    Log1p    log1p    "1 / (1 + x)"        x, c => c / (x + 1.0);
     // Trigonometric functions.
     Sin      sin      "cos x"              x, c => c * x.cos();
     Cos      cos      "(−sin x)"           x, c => -c * x.sin();
-    Tan      tan      "(1 + y²)"           y, c => c.mul_or_zero(y.square() + 1.0);
-    Asin     asin     "1 / √(1 − x²)"      x, c => c.mul_or_zero(x.one_plus_square(-1.0, -0.5, 0));
-    Acos     acos     "(−1 / √(1 − x²))"   x, c => -c.mul_or_zero(x.one_plus_square(-1.0, -0.5, 0));
+    Tan      tan      "(1 + y²)"           y, c => c * (y.square() + 1.0);
+    Asin     asin     "1 / √(1 − x²)"      x, c => c * x.one_plus_square(-1.0, -0.5, 0);
+    Acos     acos     "(−1 / √(1 − x²))"   x, c => -c * x.one_plus_square(-1.0, -0.5, 0);
     Atan     atan     "1 / (1 + x²)"       x, c => c * x.one_plus_square(1.0, -1.0, 0);
     // Hyperbolic functions. tanh reuses y: to compute it again would double the cost.
-    Sinh     sinh     "cosh x"             x, c => c.mul_or_zero(x.cosh());
-    Cosh     cosh     "sinh x"             x, c => c.mul_or_zero(x.sinh());
+    Sinh     sinh     "cosh x"             x, c => c * x.cosh();
+    Cosh     cosh     "sinh x"             x, c => c * x.sinh();
     Tanh     tanh     "(1 − y²)"           y, c => c * (1.0 - y * y);
     Asinh    asinh    "1 / √(1 + x²)"      x, c => c * x.one_plus_square(1.0, -0.5, 0);
     // Two roots: x² − 1 would lose digits near 1, and overflow.
-    Acosh    acosh    "1 / √(x² − 1)"      x, c => c.mul_or_zero((x - 1.0).rsqrt().mul_or_zero((x + 1.0).rsqrt()));
-    Atanh    atanh    "1 / (1 − x²)"       x, c => c.mul_or_zero(x.one_plus_square(-1.0, -1.0, 0));
+    Acosh    acosh    "1 / √(x² − 1)"      x, c => c * ((x - 1.0).rsqrt() * (x + 1.0).rsqrt());
+    Atanh    atanh    "1 / (1 − x²)"       x, c => c * x.one_plus_square(-1.0, -1.0, 0);
     // Beyond ±30 the derivative of erf is 0. A bounded x keeps ∞ · 0 out of those that follow.
     Erf      erf      "2/√π e^(−x²)"       x, c => c * ((-x.clamp(-30.0, 30.0).square()).exp() * FRAC_2_SQRT_PI);
     // Activations.
     Sigmoid  sigmoid  "y (1 − y)"          y, c => c * (y * (1.0 - y));
     Softplus softplus "σ(x)"               x, c => c * x.sigmoid();
-    // The mask comes first: where it is 0, even an infinite cotangent stops.
-    Relu     relu     "[x > 0]"            x, c => x.gt(0.0).mul_or_zero(c);
-    Abs      abs      "sign x"             x, c => x.sign().mul_or_zero(c);
+    Abs      abs      "sign x"             x, c => c * x.sign();
 }
 
 /// For each line a [`Step`], a function whose derivative is 0 wherever there is one.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::ground::{ErrorKind, Index, Shape, TensorLike, call, resized, resolve_axis};
 use crate::kinds::{ByTranspose, Linear, stack_shape};
-use crate::tape::{Primal, Var};
+use crate::tape::{Primal, Reach, Var};
 
 #[derive(Clone)]
 struct IndexSelect {
@@ -33,6 +33,10 @@ impl Linear for IndexSelect {
     fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         let (axis, index) = (self.axis + 1, self.index.clone());
         Some(t.with(ByTranspose::new(IndexSelect { axis, index })))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: false }
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -74,6 +78,10 @@ impl Linear for IndexAdd {
         Some(t.with(ByTranspose::new(IndexAdd { axis: self.axis + 1, ..self.clone() })))
     }
 
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: false }
+    }
+
     fn format(&self, x: &[&str]) -> String {
         call("index_add", x, &format!("{}, {:?}, {}", self.axis, self.index, self.size))
     }
@@ -105,6 +113,10 @@ impl Linear for Gather {
     fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         let (axis, index) = (self.axis + 1, stacked(t, &self.index)?);
         Some(t.with(ByTranspose::new(Gather { axis, index })))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: false }
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -142,6 +154,10 @@ impl Linear for ScatterAdd {
         let (axis, index) = (self.axis + 1, stacked(t, &self.index)?);
         let shape = stack_shape(t, &self.shape);
         Some(t.with(ByTranspose::new(ScatterAdd { axis, index, shape })))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: false }
     }
 
     fn format(&self, x: &[&str]) -> String {

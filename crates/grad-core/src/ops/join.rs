@@ -2,7 +2,7 @@
 
 use crate::ground::{ErrorKind, Shape, TensorLike, call, resized, resolve_axis};
 use crate::kinds::stack_shape;
-use crate::tape::{Cotangents, Op, Primal, Tangents, Tape, Var};
+use crate::tape::{Cotangents, Facts, Op, Primal, Reach, Tangents, Tape, Var};
 
 /// Holds the axis.
 struct Concat(usize);
@@ -10,6 +10,10 @@ struct Concat(usize);
 impl<T: TensorLike> Op<T> for Concat {
     fn name(&self) -> &'static str {
         "concat"
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::GENERAL.reaching(Reach::Rule { total: false })
     }
 
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use crate::ground::{Axes, ErrorKind, Shape, Slice, TensorLike, call, list, resized, resolve_axis};
 use crate::kinds::{ByTranspose, Elementwise, Linear, align_stack, stack_shape};
-use crate::tape::{Cotangents, Op, Primal, Tangents, Var};
+use crate::tape::{Cotangents, Facts, Op, Primal, Reach, Tangents, Var};
 
 #[derive(Clone, Copy)]
 struct Identity;
@@ -18,8 +18,8 @@ impl Elementwise for Identity {
         Ok(x[0].clone())
     }
 
-    fn partial<'t, T: TensorLike>(&self, _: usize, _: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        c
+    fn slope(&self, _: usize) -> Option<f64> {
+        Some(1.0)
     }
 }
 
@@ -52,6 +52,10 @@ impl Linear for Expand {
     // Broadcasting is the sweep's task too.
     fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         Some(align_stack(t, self.0.rank()))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: true }
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -88,6 +92,10 @@ impl Linear for Reshape {
         Some(t.reshape(stack_shape(t, &self.0)))
     }
 
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: true }
+    }
+
     fn format(&self, x: &[&str]) -> String {
         call("reshape", x, &self.0.to_string())
     }
@@ -119,6 +127,10 @@ impl Linear for Permute {
     fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         let axes = [0].into_iter().chain(self.0.iter().map(|axis| axis + 1));
         Some(t.with(ByTranspose::new(Permute(axes.collect()))))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: true }
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -153,6 +165,10 @@ impl Linear for Part {
 
     fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         Some(t.slice(&stacked(t, &self.0)))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: false }
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -190,6 +206,10 @@ impl Linear for Whole {
         Some(t.unslice(stack_shape(t, &self.0), &stacked(t, &self.1)))
     }
 
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: false }
+    }
+
     fn format(&self, x: &[&str]) -> String {
         call("unslice", x, &format!("{}, {}", self.0, list(&self.1)))
     }
@@ -214,6 +234,10 @@ impl Pad {
 impl<T: TensorLike> Op<T> for Pad {
     fn name(&self) -> &'static str {
         "pad"
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::GENERAL.reaching(Reach::Rule { total: false })
     }
 
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
@@ -286,6 +310,10 @@ impl Linear for Flip {
         Some(t.with(ByTranspose::new(Flip(axes))))
     }
 
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: true }
+    }
+
     fn format(&self, x: &[&str]) -> String {
         call("flip", x, &format!("{:?}", self.0))
     }
@@ -314,6 +342,10 @@ impl Linear for Roll {
 
     fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         Some(t.with(ByTranspose::new(Roll(self.0 + 1, self.1))))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: true }
     }
 
     fn format(&self, x: &[&str]) -> String {

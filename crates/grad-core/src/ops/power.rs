@@ -20,8 +20,12 @@ impl Elementwise for Powf {
         // x⁰ is the constant 1, also at 0, where 0 · x⁻¹ would be NaN.
         match self.0 {
             0.0 => c.zeros_like(),
-            n => c.mul_or_zero(p.x(0).powf(n - 1.0) * n),
+            n => c * (p.x(0).powf(n - 1.0) * n),
         }
+    }
+
+    fn slope(&self, _: usize) -> Option<f64> {
+        (self.0 == 0.0).then_some(0.0)
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -42,9 +46,13 @@ impl Elementwise for Powi {
     fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
         match self.0 {
             0 => c.zeros_like(),
-            i32::MIN => c.mul_or_zero(p.y() / p.x(0) * f64::from(i32::MIN)),
-            n => c.mul_or_zero(p.x(0).powi(n - 1) * f64::from(n)),
+            i32::MIN => c * (p.y() / p.x(0) * f64::from(i32::MIN)),
+            n => c * (p.x(0).powi(n - 1) * f64::from(n)),
         }
+    }
+
+    fn slope(&self, _: usize) -> Option<f64> {
+        (self.0 == 0).then_some(0.0)
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -82,7 +90,7 @@ impl Elementwise for Pow {
         x[0].pow(x[1])
     }
 
-    // Where y is 0 the strong zero stops x⁻¹, yet keeps the derivative in y.
+    // Where y is 0, it stops x⁻¹.
     fn partial<'t, T: TensorLike>(
         &self,
         arg: usize,
@@ -91,8 +99,16 @@ impl Elementwise for Pow {
     ) -> Var<'t, T> {
         let (x, y) = (p.x(0), p.x(1));
         match arg {
-            0 => c.mul_or_zero(y.mul_or_zero(x.pow(y - 1.0))),
-            _ => c.mul_or_zero(x.pow_ln(y, 1)),
+            0 => c * y.mul_or_zero(x.pow(y - 1.0)),
+            _ => c * x.pow_ln(y, 1),
+        }
+    }
+
+    // Of x⁰ in x, and of 0ʸ in y where y > 0.
+    fn depends<'t, T: TensorLike>(&self, arg: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        match (arg, p.support(1 - arg)) {
+            (1, Some(is_not_zero)) => Some((is_not_zero + p.x(1).le(0.0)).ne(0.0)),
+            (_, support) => support,
         }
     }
 }
@@ -125,9 +141,9 @@ impl Elementwise for PowLn {
         match arg {
             0 => {
                 let power = y.mul_or_zero(x.pow_ln(y - 1.0, k));
-                c.mul_or_zero(power + x.pow_ln(y - 1.0, k - 1) * f64::from(k))
+                c * (power + x.pow_ln(y - 1.0, k - 1) * f64::from(k))
             }
-            _ => c.mul_or_zero(x.pow_ln(y, k + 1)),
+            _ => c * x.pow_ln(y, k + 1),
         }
     }
 
@@ -155,13 +171,13 @@ impl Elementwise for Hypot {
         c: Var<'t, T>,
     ) -> Var<'t, T> {
         let (x, y) = (p.x(0), p.x(1));
-        c.mul_or_zero(if arg == 0 { x.direction(y, 1, 0, 0) } else { x.direction(y, 0, 1, 0) })
+        c * if arg == 0 { x.direction(y, 1, 0, 0) } else { x.direction(y, 0, 1, 0) }
     }
 }
 
 /// `(x/r)ᵃ (y/r)ᵇ / rⁿ` with r = hypot(x, y): the derivatives of [`Hypot`] are sums of these. A
 /// naive second derivative, 1/r − x²/r³, loses all digits where y is small; here it is y²/r³. At
-/// r = 0 it is 0 by convention.
+/// r = 0 the first derivative is 0 by convention, and the others are NaN.
 #[derive(Clone, Copy)]
 struct Direction {
     a: i32,
@@ -177,8 +193,9 @@ impl Elementwise for Direction {
         let (x, y, scale) = scaled(x[0], x[1])?;
         let r = x.square()?.add(&y.square()?)?.sqrt()?;
         let product = x.div(&r)?.powi(self.a)?.mul(&y.div(&r)?.powi(self.b)?)?;
-        let zero = r.scalar(0.0)?;
-        r.eq(&zero)?.select(&zero, &product.mul(&r.mul(&scale)?.powi(-self.n)?)?)
+        let at_zero = r.scalar(if self.n == 0 { 0.0 } else { f64::NAN })?;
+        let is_zero = r.eq(&r.scalar(0.0)?)?;
+        is_zero.select(&at_zero, &product.mul(&r.mul(&scale)?.powi(-self.n)?)?)
     }
 
     // ∂(x/r)/∂x = (y/r)² / r,  ∂(y/r)/∂x = −(x/r)(y/r) / r,  ∂r/∂x = x/r.
@@ -194,10 +211,10 @@ impl Elementwise for Direction {
             _ => (b, a, (a + 2, b - 1), (a, b + 1)),
         };
         let lost = x.direction(y, lost.0, lost.1, n + 1) * -f64::from(other + n);
-        c.mul_or_zero(match own {
+        c * match own {
             0 => lost,
             _ => x.direction(y, gained.0, gained.1, n + 1) * f64::from(own) + lost,
-        })
+        }
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -219,7 +236,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(square)]
     ///
-    /// Errors and non-smooth points: none. At ±∞ a zero cotangent gives zero.
+    /// Errors and non-smooth points: none.
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
@@ -240,7 +257,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(sqrt)]
     ///
-    /// At 0: 0 with derivative ∞; below 0: NaN. A zero cotangent gives zero. Errors: none.
+    /// At 0: 0 with derivative ∞; below 0: NaN. Errors: none.
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
@@ -261,7 +278,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(rsqrt)]
     ///
-    /// At 0: ∞ with derivative −∞; below 0: NaN. A zero cotangent gives zero. Errors: none.
+    /// At 0: ∞ with derivative −∞; below 0: NaN. Errors: none.
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
@@ -285,8 +302,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     ///
     /// `x⁰` is 1 with derivative 0 everywhere, at 0 and NaN too. Below 0 a fractional exponent
-    /// gives NaN. At 0 with a < 1 the derivative is infinite, but a zero cotangent gives zero.
-    /// Errors: none.
+    /// gives NaN. At 0 with a < 1 the derivative is infinite. Errors: none.
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
@@ -309,8 +325,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// x̄ = ȳ n xⁿ⁻¹,   ẏ = ẋ n xⁿ⁻¹
     /// ```
     ///
-    /// `x⁰` is 1 with derivative 0 everywhere. At 0 with n < 0 value and derivative are infinite,
-    /// but a zero cotangent gives zero. Errors: none.
+    /// `x⁰` is 1 with derivative 0 everywhere. At 0 with n < 0 value and derivative are infinite.
+    /// Errors: none.
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
@@ -343,8 +359,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// `x⁰` is 1 with derivative 0 in x, at 0 too. At x = 0 the derivative in y is 0 for y ≥ 0, as
     /// in PyTorch and JAX. Below 0, whole exponents have their value and derivatives in x, others
-    /// NaN; the derivative in y is NaN. A zero cotangent gives zero everywhere. For a constant
-    /// exponent, [`Var::powf`] and [`Var::powi`] are cheaper.
+    /// NaN; the derivative in y is NaN. For a constant exponent, [`Var::powf`] and [`Var::powi`] are
+    /// cheaper.
     /// Source: NIST DLMF §4.7.
     ///
     /// ```
@@ -371,7 +387,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// # Errors
     /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
     ///
-    /// Where both are 0 the derivatives are 0, as those of [`Var::norm`].
+    /// Where both are 0 the first derivatives are 0, as those of [`Var::norm`], and the others NaN.
     /// Source: NIST DLMF §1.9 (the modulus of a complex number).
     ///
     /// ```

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::elementwise::scale_of;
 use crate::ground::{Axes, ErrorKind, Shape, TensorLike, call, n_elements, stretched_axes};
 use crate::kinds::{ByTranspose, Linear, stack_shape};
-use crate::tape::{Cotangents, Op, Primal, Tangents, Var};
+use crate::tape::{Cotangents, Facts, Op, Primal, Reach, Tangents, Var};
 
 /// The axes that a reduction runs over, and whether they stay with size 1.
 #[derive(Clone, Debug)]
@@ -50,6 +50,13 @@ impl Over {
     /// Restores the axes that `reduced`, a reduction of a tensor of this shape, has dropped.
     pub(super) fn restore<T: TensorLike>(&self, reduced: T, x: &[usize]) -> Result<T, T::Error> {
         if self.keepdim { reduced.reshape(&self.shape(x)) } else { Ok(reduced) }
+    }
+
+    /// The axes as [`Reach::Along`] has them.
+    pub(super) fn bits(&self) -> u32 {
+        let bits =
+            |axes: &SmallVec<[usize; 4]>| axes.iter().fold(0, |bits, &axis| bits | 1 << axis);
+        self.axes.as_ref().map_or(u32::MAX, bits)
     }
 
     /// The number of elements that go into each result.
@@ -117,6 +124,10 @@ impl Linear for Sum {
         Some(t.sum_over(&self.0.stacked(&p.shape(0))))
     }
 
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: true }
+    }
+
     fn format(&self, x: &[&str]) -> String {
         self.0.format("sum", x)
     }
@@ -148,6 +159,10 @@ impl Linear for Mean {
         Some(t.mean_over(&self.0.stacked(&p.shape(0))))
     }
 
+    fn reach(&self) -> Reach {
+        Reach::Along(self.0.bits())
+    }
+
     fn format(&self, x: &[&str]) -> String {
         self.0.format("mean", x)
     }
@@ -160,6 +175,10 @@ struct Extremum<const LARGEST: bool>(Over);
 impl<T: TensorLike, const LARGEST: bool> Op<T> for Extremum<LARGEST> {
     fn name(&self) -> &'static str {
         if LARGEST { "max" } else { "min" }
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::GENERAL.reaching(Reach::Rule { total: false })
     }
 
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
@@ -217,13 +236,14 @@ impl Norm {
     ///
     /// It stays the same when x and y are divided by the same number.
     fn slope<'t, T: TensorLike>(&self, p: &Primal<'t, T>) -> Var<'t, T> {
-        let y = self.over.unreduce(p.y(), &p.shape(0));
-        let scale = y.as_scale();
-        let (x, y) = (p.x(0) / scale, y / scale);
-        match self.p {
-            2.0 => x.mul_or_zero(y.recip()),
-            p => x.mul_or_zero(x.abs().powf(p - 2.0) * y.powf(1.0 - p)),
-        }
+        let norm = self.over.unreduce(p.y(), &p.shape(0));
+        let scale = norm.as_scale();
+        let (x, y) = (p.x(0) / scale, norm / scale);
+        let slope = match self.p {
+            2.0 => x / y,
+            p => x.sign() * (x.abs() / y).powf(p - 1.0),
+        };
+        slope.zero_where_zero(norm)
     }
 }
 
@@ -247,6 +267,10 @@ impl<T: TensorLike> Op<T> for Norm {
         "norm"
     }
 
+    fn facts(&self) -> Facts {
+        Facts::GENERAL.reaching(Reach::Along(self.over.bits())).by_value()
+    }
+
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
         let [x] = x else { return Err(ErrorKind::Arity { expected: 1, got: x.len() }) };
         Ok(self.over.shape(x))
@@ -258,11 +282,11 @@ impl<T: TensorLike> Op<T> for Norm {
     }
 
     fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
-        x_bar.each(|_| self.over.unreduce(ct, &p.shape(0)).mul_or_zero(self.slope(p)));
+        x_bar.each(|_| self.over.unreduce(ct, &p.shape(0)) * self.slope(p));
     }
 
     fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
-        t.sum(|_, x_dot| x_dot.mul_or_zero(self.slope(p)).sum_over(&self.over.of(t, p)))
+        t.sum(|_, x_dot| (x_dot * self.slope(p)).sum_over(&self.over.of(t, p)))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -299,6 +323,10 @@ impl Linear for SumTo {
         let axes = stretched_axes(&self.0, &p.shape(0));
         let axes: Vec<isize> = axes.into_iter().map(|axis| axis as isize + 1).collect();
         Some(t.sum_axes(&axes[..]).reshape(stack_shape(t, &self.0)))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: true }
     }
 
     fn format(&self, x: &[&str]) -> String {

@@ -6,7 +6,7 @@
 use super::reduce::Over;
 use crate::ground::{Axes, ErrorKind, Shape, Slice, TensorLike, call};
 use crate::kinds::{ByTranspose, Linear};
-use crate::tape::{Primal, Var};
+use crate::tape::{Primal, Reach, Var};
 
 #[derive(Clone)]
 struct CumSum {
@@ -35,6 +35,10 @@ impl Linear for CumSum {
 
     fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         Some(t.with(ByTranspose::new(CumSum { axis: self.axis + 1, reverse: self.reverse })))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: true }
     }
 
     fn format(&self, x: &[&str]) -> String {

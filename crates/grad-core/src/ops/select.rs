@@ -11,6 +11,7 @@ struct Maximum;
 impl Elementwise for Maximum {
     const NAME: &'static str = "maximum";
     const ARITY: usize = 2;
+    const CHOOSES: bool = true;
 
     fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].maximum(x[1])
@@ -23,7 +24,12 @@ impl Elementwise for Maximum {
         c: Var<'t, T>,
     ) -> Var<'t, T> {
         let (this, other) = (p.x(arg), p.x(1 - arg));
-        share(this.gt(other), this.eq(other)).mul_or_zero(c)
+        share(this.gt(other), this, other, c)
+    }
+
+    fn depends<'t, T: TensorLike>(&self, arg: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        let (this, other) = (p.x(arg), p.x(1 - arg));
+        Some(chosen(this.gt(other), this, other))
     }
 }
 
@@ -33,6 +39,7 @@ struct Minimum;
 impl Elementwise for Minimum {
     const NAME: &'static str = "minimum";
     const ARITY: usize = 2;
+    const CHOOSES: bool = true;
 
     fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].minimum(x[1])
@@ -45,13 +52,29 @@ impl Elementwise for Minimum {
         c: Var<'t, T>,
     ) -> Var<'t, T> {
         let (this, other) = (p.x(arg), p.x(1 - arg));
-        share(this.lt(other), this.eq(other)).mul_or_zero(c)
+        share(this.lt(other), this, other, c)
+    }
+
+    fn depends<'t, T: TensorLike>(&self, arg: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        let (this, other) = (p.x(arg), p.x(1 - arg));
+        Some(chosen(this.lt(other), this, other))
     }
 }
 
-/// What the chosen one of two gets: all, or half where they are tied.
-fn share<'t, T: TensorLike>(chosen: Var<'t, T>, tied: Var<'t, T>) -> Var<'t, T> {
-    chosen + tied * 0.5
+/// Where `this` is one of the chosen, or NaN, and so made the result NaN.
+fn chosen<'t, T: TensorLike>(wins: Var<'t, T>, this: Var<'t, T>, other: Var<'t, T>) -> Var<'t, T> {
+    wins + this.eq(other) + this.ne(this)
+}
+
+/// What one of two gets of `c`: all if it is chosen, half where they are tied, NaN if it is NaN.
+fn share<'t, T: TensorLike>(
+    wins: Var<'t, T>,
+    this: Var<'t, T>,
+    other: Var<'t, T>,
+    c: Var<'t, T>,
+) -> Var<'t, T> {
+    let tied = this.eq(other);
+    wins.where_(c, tied.where_(c * 0.5, this.ne(this).where_(this, 0.0)))
 }
 
 #[derive(Clone, Copy)]
@@ -59,13 +82,18 @@ struct ClampMin(f64);
 
 impl Elementwise for ClampMin {
     const NAME: &'static str = "clamp_min";
+    const CHOOSES: bool = true;
 
     fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].maximum(&x[0].scalar(self.0)?)
     }
 
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        p.x(0).gt(self.0).mul_or_zero(c)
+    fn slope(&self, _: usize) -> Option<f64> {
+        Some(1.0)
+    }
+
+    fn depends<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        Some(p.x(0).gt(self.0))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -78,13 +106,18 @@ struct ClampMax(f64);
 
 impl Elementwise for ClampMax {
     const NAME: &'static str = "clamp_max";
+    const CHOOSES: bool = true;
 
     fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].minimum(&x[0].scalar(self.0)?)
     }
 
-    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        p.x(0).lt(self.0).mul_or_zero(c)
+    fn slope(&self, _: usize) -> Option<f64> {
+        Some(1.0)
+    }
+
+    fn depends<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        Some(p.x(0).lt(self.0))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -98,6 +131,7 @@ struct Where;
 impl Elementwise for Where {
     const NAME: &'static str = "where";
     const ARITY: usize = 3;
+    const CHOOSES: bool = true;
 
     fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
         x[0].select(x[1], x[2])
@@ -115,6 +149,14 @@ impl Elementwise for Where {
             1 => p.x(0).where_(c, 0.0),
             _ => p.x(0).where_(0.0, c),
         }
+    }
+
+    fn slope(&self, arg: usize) -> Option<f64> {
+        Some(if arg == 0 { 0.0 } else { 1.0 })
+    }
+
+    fn depends<'t, T: TensorLike>(&self, arg: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        Some(if arg == 1 { p.x(0).ne(0.0) } else { p.x(0).eq(0.0) })
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -295,30 +337,26 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// # Errors
     /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
     ///
-    /// The mask gets no derivative. The value that is not chosen gets a zero cotangent, and where
-    /// the rule of its operation has a strong zero (`sqrt`, `ln`, `div`, `pow`, `norm` and the like),
-    /// it stays without influence even if its own derivative is infinite:
-    ///
-    /// ```
-    /// # let tape = grad_core::Tape::<f64>::new();
-    /// let x = tape.var(0.0);
-    /// let y = x.gt(0.0).where_(x.sqrt(), 0.0);
-    /// let [dx] = tape.backward(y, [x])?;
-    /// assert_eq!(dx, 0.0);
-    /// # Ok::<(), grad_core::Error>(())
-    /// ```
-    ///
-    /// Products, and functions whose derivative is finite at every finite number, such as `sin`,
-    /// follow IEEE 754 instead, by which `0 · ∞` is NaN: the derivative of `x * x.ln()` at 0 is NaN
-    /// even where it is not chosen. Use [`Var::xlogy`] there, or choose the argument as well:
+    /// The mask gets no derivative. What is not chosen has derivative 0, to every order, even where its
+    /// own derivative is infinite or NaN:
     ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(0.0);
     /// let y = x.gt(0.0).where_(x * x.ln(), 0.0);
-    /// assert!(tape.backward(y, x)?.is_nan());
-    /// let y = x.gt(0.0).where_(x.xlogy(x), 0.0);
     /// assert_eq!(tape.backward(y, x)?, 0.0);
+    /// # Ok::<(), grad_core::Error>(())
+    /// ```
+    ///
+    /// This holds for a choice, and not for a product with a tracked number that happens to be 0:
+    /// `0 · ∞` is NaN. Choose the product, not its factor:
+    ///
+    /// ```
+    /// # let tape = grad_core::Tape::<f64>::new();
+    /// let x = tape.var(0.0);
+    /// let chosen = x.gt(0.0);
+    /// assert!(tape.backward(chosen.where_(x, 0.0) * x.sqrt(), x)?.is_nan());
+    /// assert_eq!(tape.backward(chosen.where_(x * x.sqrt(), 0.0), x)?, 0.0);
     /// # Ok::<(), grad_core::Error>(())
     /// ```
     #[track_caller]

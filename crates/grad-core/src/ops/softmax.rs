@@ -2,7 +2,7 @@
 
 use super::reduce::Over;
 use crate::ground::{Axes, ErrorKind, Shape, TensorLike, below_max, call, keeping};
-use crate::tape::{Cotangents, Facts, Op, Primal, Tangents, Var};
+use crate::tape::{Cotangents, Facts, Op, Primal, Reach, Tangents, Var};
 
 #[derive(Clone)]
 struct LogSumExp(Over);
@@ -10,6 +10,10 @@ struct LogSumExp(Over);
 impl<T: TensorLike> Op<T> for LogSumExp {
     fn name(&self) -> &'static str {
         "logsumexp"
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::GENERAL.reaching(Reach::Along(self.0.bits()))
     }
 
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
@@ -64,7 +68,11 @@ impl<T: TensorLike> Op<T> for Softmax {
     }
 
     fn facts(&self) -> Facts {
-        Facts::keeps_shape(1)
+        Facts::keeps_shape(1).reaching(Reach::Along(self.0.bits())).by_value()
+    }
+
+    fn depends<'t>(&self, _: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        with_a_share(p)
     }
 
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
@@ -105,7 +113,11 @@ impl<T: TensorLike> Op<T> for LogSoftmax {
     }
 
     fn facts(&self) -> Facts {
-        Facts::keeps_shape(1)
+        Facts::keeps_shape(1).reaching(Reach::Along(1 << self.0)).by_value()
+    }
+
+    fn depends<'t>(&self, _: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        with_a_share(p)
     }
 
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
@@ -128,6 +140,14 @@ impl<T: TensorLike> Op<T> for LogSoftmax {
     fn format(&self, x: &[&str]) -> String {
         call("log_softmax", x, &self.0.to_string())
     }
+}
+
+/// The mask of the logits above −∞; `None` if all are. The share of the others is 0, whatever
+/// happens to them.
+fn with_a_share<'t, T: TensorLike>(p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+    let mask = p.x(0).ne(f64::NEG_INFINITY);
+    let has_zero = mask.value().ok()?.has_zero().unwrap_or(true);
+    has_zero.then_some(mask)
 }
 
 impl<'t, T: TensorLike> Var<'t, T> {

@@ -39,8 +39,8 @@ impl Elementwise for OnePlusSquare {
         let (x, &OnePlusSquare { s, e, k }) = (p.x(0), self);
         let of_base = x.one_plus_square(s, e - 1.0, k + 1) * (2.0 * s * e);
         match k {
-            0 => c.mul_or_zero(of_base),
-            _ => c.mul_or_zero(of_base + x.one_plus_square(s, e, k - 1) * f64::from(k)),
+            0 => c * of_base,
+            _ => c * (of_base + x.one_plus_square(s, e, k - 1) * f64::from(k)),
         }
     }
 
@@ -71,8 +71,8 @@ impl Elementwise for Atan2 {
         let (y, x) = (p.x(0) / m, p.x(1) / m);
         let square = x.square() + y.square();
         match arg {
-            0 => c.mul_or_zero(x / square / m),
-            _ => -c.mul_or_zero(y / square / m),
+            0 => c * (x / square / m),
+            _ => -c * (y / square / m),
         }
     }
 }
@@ -195,7 +195,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(tan)]
     ///
-    /// Errors and non-smooth points: none; no number is a pole. A zero cotangent gives zero.
+    /// Errors and non-smooth points: none; no number is a pole.
     /// Source: NIST DLMF §4.20.
     ///
     /// ```
@@ -216,8 +216,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(asin)]
     ///
-    /// At ±1 the derivative is ∞; beyond, value and derivative are NaN. A zero cotangent gives
-    /// zero. Errors: none.
+    /// At ±1 the derivative is ∞; beyond, value and derivative are NaN.
+    /// Errors: none.
     /// Source: NIST DLMF §4.24.
     ///
     /// ```
@@ -238,8 +238,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(acos)]
     ///
-    /// At ±1 the derivative is −∞; beyond, value and derivative are NaN. A zero cotangent gives
-    /// zero. Errors: none.
+    /// At ±1 the derivative is −∞; beyond, value and derivative are NaN.
+    /// Errors: none.
     /// Source: NIST DLMF §4.24.
     ///
     /// ```
@@ -309,7 +309,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(sinh)]
     ///
-    /// Non-smooth points: none; where it overflows, a zero cotangent gives zero. Errors: none.
+    /// Errors and non-smooth points: none.
     /// Source: NIST DLMF §4.34.
     ///
     /// ```
@@ -330,7 +330,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(cosh)]
     ///
-    /// Non-smooth points: none; where it overflows, a zero cotangent gives zero. Errors: none.
+    /// Errors and non-smooth points: none.
     /// Source: NIST DLMF §4.34.
     ///
     /// ```
@@ -393,7 +393,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(acosh)]
     ///
-    /// At 1 the derivative is ∞; below, value and derivative are NaN. A zero cotangent gives zero.
+    /// At 1 the derivative is ∞; below, value and derivative are NaN.
     /// Errors: none.
     /// Source: NIST DLMF §4.38.
     ///
@@ -415,7 +415,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     #[doc = derivative!(atanh)]
     ///
-    /// At ±1: ±∞ with derivative ∞; beyond: NaN. A zero cotangent gives zero. Errors: none.
+    /// At ±1: ±∞ with derivative ∞; beyond: NaN. Errors: none.
     /// Source: NIST DLMF §4.38.
     ///
     /// ```

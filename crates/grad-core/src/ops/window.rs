@@ -3,7 +3,7 @@
 
 use crate::ground::{ErrorKind, Shape, TensorLike, Window, call, resized, resolve_axis};
 use crate::kinds::{ByTranspose, Linear};
-use crate::tape::{Primal, Var};
+use crate::tape::{Primal, Reach, Var};
 
 #[derive(Clone)]
 struct Unfold {
@@ -29,6 +29,10 @@ impl Linear for Unfold {
 
     fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         Some(t.with(ByTranspose::new(Unfold { axis: self.axis + 1, window: self.window })))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: false }
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -70,6 +74,10 @@ impl Linear for Fold {
 
     fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         Some(t.with(ByTranspose::new(Fold { axis: self.axis + 1, ..self.clone() })))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Rule { total: false }
     }
 
     fn format(&self, x: &[&str]) -> String {

@@ -7,6 +7,7 @@
 use std::panic::Location;
 
 use crate::ground::{Build, Error, Partial, TensorLike, backend};
+use crate::sweep::live;
 use crate::tape::{OpRef, Primal, Tape, Var};
 
 /// How a sweep calculates.
@@ -104,6 +105,15 @@ pub(crate) struct Plain<'t, T: TensorLike> {
     pub(crate) scratch: &'t Tape<T>,
 }
 
+impl<'t, T: TensorLike> Plain<'t, T> {
+    /// The mask of what is live of a seed.
+    pub(crate) fn mask_of_seed(&self, seed: &T) -> Option<T> {
+        let mask = live::of_seed(self.to_handle(seed.clone())).and_then(|mask| mask.value().ok());
+        self.end_node();
+        mask
+    }
+}
+
 impl<'t, T: TensorLike> Calculus<'t, T> for Plain<'t, T> {
     type Value = T;
 
@@ -129,6 +139,8 @@ impl<'t, T: TensorLike> Calculus<'t, T> for Plain<'t, T> {
         match partial {
             Partial::Slope(1.0) => Some(c.clone()),
             Partial::Slope(-1.0) => c.neg().ok(),
+            // Nothing depends on it, be it infinite.
+            Partial::Slope(0.0) => c.full(c.shape(), 0.0).ok(),
             Partial::Slope(slope) => c.scale(*slope).ok(),
             Partial::Factor(source) => c.mul(&p.value(*source, c)?).ok(),
             Partial::Kernel(kernel) => p.evaluate(kernel, c),

@@ -4,21 +4,40 @@
 //! no more of them at once than the program has values that are still to be used.
 
 use crate::ground::{Error, ErrorKind, Mode, Shape, TensorLike};
-use crate::sweep::transpose::pull_back_the_pullback;
-use crate::sweep::{Calculus, here, worth};
-use crate::tape::{NodeId, Op, OpRef, Primal, Subgraph, Tangents, Tape, Var, watch};
+use smallvec::SmallVec;
 
-/// `J t` of `y` for tangents of nodes, or for `k` that are stacked: recorded but not listed in the
-/// trace as a sweep of its own, of handles that are not void; `None` stands for zero.
+use crate::kinds::align_stack;
+use crate::sweep::live::{self, Live};
+use crate::sweep::reverse::Masked;
+use crate::sweep::transpose::pull_back_the_pullback;
+use crate::sweep::{Calculus, Recorded, here, worth};
+use crate::tape::{
+    Edge, Masks, NodeId, Op, OpRef, Primal, Reach, Subgraph, Tangents, Tape, Targets, Var, watch,
+};
+
+/// `J t` of `y` for tangents of nodes, or for `k` that are stacked, and the mask of what is live of
+/// it: recorded but not listed in the trace as a sweep of its own, of handles that are not void.
+/// `None` stands for zero. It is careful if there are `masks`, one for each tangent.
 pub(crate) fn jvp_unlisted<'t, T: TensorLike>(
     y: Var<'t, T>,
     wrt: &[NodeId],
     tangents: Vec<Var<'t, T>>,
+    masks: Option<Vec<Option<Var<'t, T>>>>,
     k: Option<usize>,
-) -> Result<Option<Var<'t, T>>, Error> {
-    let (graph, mut tangents) = y.tape.sweep_forward(y, wrt, tangents, k)?;
+) -> Result<Masked<Var<'t, T>>, Error> {
+    let graph = y.tape.plan(y.id, Targets::These(wrt));
+    let calculus = Recorded { tape: y.tape };
+    let mut live = masks.map(|masks| {
+        let mut live = Live::forward(y.tape, &graph);
+        live.seed(&graph, masks);
+        live
+    });
+    let mut t = vec![None; graph.len()];
+    sweep(y.tape, &graph, &calculus, tangents, k, &mut t, &mut Vec::new(), live.as_mut())?;
+    let last = graph.len().checked_sub(1);
+    let mask = last.and_then(|last| live.and_then(|live| live.at(last)));
     y.tape.recycle(graph);
-    Ok(tangents.pop().flatten())
+    Ok(t.pop().flatten().map(|t| (t, mask)))
 }
 
 /// How many tangents of each input are pushed forward together.
@@ -46,6 +65,7 @@ pub(super) fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
     k: Option<usize>,
     tangents: &mut [Option<C::Value>],
     uses: &mut Vec<u32>,
+    mut live: Option<&mut Live<C::Value>>,
 ) -> Result<(), Error> {
     for (step, seed) in graph.targets.iter().zip(seeds) {
         if let Some(step) = *step {
@@ -88,6 +108,19 @@ pub(super) fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
         let p = Primal { tape: calculus.tape(), home, node: graph.node(step) };
         lines.inherit(location);
         let own = tangents[step].take();
+        if let Some(live) = live.as_deref_mut()
+            && live.is_needed(step)
+        {
+            handles.clear();
+            handles.extend(x_dot.drain(..).map(|t| t.map(|t| calculus.to_handle(t))));
+            let inputs = graph.inputs(step);
+            tangents[step] = push_live(&*op, &p, calculus, &handles, k, own, step, inputs, live)?;
+            if is_watched && let Some(t) = &tangents[step] {
+                watch::check_tangent(home, graph.node(step), &calculus.value(t)?, &handles)?;
+            }
+            calculus.end_node();
+            continue;
+        }
         if !C::KEEPS_ALL
             && k.is_none()
             && !is_watched
@@ -119,10 +152,104 @@ fn push<'t, T: TensorLike, C: Calculus<'t, T>>(
 ) -> Result<Option<C::Value>, Error> {
     let in_sweep = |error: Error| error.in_sweep(Mode::Forward, op.name());
     let t = match k {
-        None => tangent(op, p, x_dot),
-        Some(k) => push_batch(op, p, x_dot, k).map_err(in_sweep)?,
+        None => tangent(op, p, x_dot, None),
+        Some(k) => push_batch(op, p, x_dot, k, None).map_err(in_sweep)?,
     };
     let Some(t) = t else { return Ok(own) };
+    let pushed = match calculus.value_of(t, |t| fits(p, k, t.shape())) {
+        Some(pushed) => pushed,
+        None => {
+            let t = broadcast(op, p, k, t).map_err(in_sweep)?;
+            calculus.value_of(t, |_| true).expect("a tangent that fits is of this tape")
+        }
+    };
+    with_own(op, calculus, pushed, own).map(Some)
+}
+
+/// [`push`] with masks: what is dead is 0, and the node learns what is live of its tangent.
+#[allow(clippy::too_many_arguments)]
+fn push_live<'t, T: TensorLike, C: Calculus<'t, T>>(
+    op: &dyn Op<T>,
+    p: &Primal<'t, T>,
+    calculus: &C,
+    x_dot: &[Option<Var<'t, T>>],
+    k: Option<usize>,
+    own: Option<C::Value>,
+    step: usize,
+    inputs: &[Edge],
+    live: &mut Live<C::Value>,
+) -> Result<Option<C::Value>, Error> {
+    let in_sweep = |error: Error| error.in_sweep(Mode::Forward, op.name());
+    let (facts, rank) = (op.facts(), p.y_shape().rank());
+    let is_same = facts.reach == Reach::Same;
+    // For each argument: what is live of its tangent, and of the output by way of it.
+    let of_x = |arg: usize| {
+        let mask = inputs[arg].step().and_then(|step| live.at(step));
+        mask.map(|mask| calculus.to_handle(mask))
+    };
+    let on_y = |mask: Var<'t, T>| match k {
+        None => mask,
+        Some(_) => align_stack(mask.unsqueeze(0), rank),
+    };
+    let rule = |x_dot: &[Option<Var<'t, T>>], masks: Option<&Masks<'t, T>>| match k {
+        None => Ok(tangent(op, p, x_dot, masks)),
+        Some(k) => push_batch(op, p, x_dot, k, masks).map_err(in_sweep),
+    };
+    let n = x_dot.len();
+    let mut masks: SmallVec<[Option<Var<'t, T>>; 4]> = SmallVec::from_elem(None, n);
+    let (mut y_dot, mut mask);
+    if is_same {
+        y_dot = None;
+        // Each argument by itself, since one may be dead where another is live.
+        let mut one: SmallVec<[Option<Var<'t, T>>; 4]> = SmallVec::from_elem(None, n);
+        for arg in (0..n).filter(|&arg| x_dot[arg].is_some()) {
+            let aligned = of_x(arg).map(|mask| match k {
+                None => mask,
+                Some(_) => align_stack(mask, rank),
+            });
+            masks[arg] = live::both(aligned, op.depends(arg, p).map(on_y));
+            one[arg] = x_dot[arg];
+            let part = rule(&one, None)?;
+            one[arg] = None;
+            let Some(part) = part else { continue };
+            let part = match masks[arg] {
+                Some(mask) if facts.by_value => mask.where_(part, 0.0),
+                _ => part,
+            };
+            y_dot = Some(y_dot.map_or(part, |others| others + part));
+        }
+        mask = live::pushed(op, p, x_dot, &masks, k);
+    } else {
+        for arg in (0..n).filter(|&arg| x_dot[arg].is_some()) {
+            masks[arg] = of_x(arg);
+        }
+        let told = Masks::new(n, None);
+        told.x.iter().zip(&masks).for_each(|(place, mask)| place.set(*mask));
+        let is_told = facts.reach == Reach::Told;
+        y_dot = rule(x_dot, is_told.then_some(&told))?;
+        mask = match is_told {
+            true => told.y.get(),
+            false => live::pushed(op, p, x_dot, &masks, k),
+        };
+        for arg in (0..n).filter(|&arg| x_dot[arg].is_some()) {
+            if let (Some(depends), Some(x_dot)) = (op.depends(arg, p), x_dot[arg]) {
+                let depends = live::or_not_finite(on_y(depends), x_dot);
+                // The argument is −∞ where nothing depends on it. This 0 has a live derivative, for
+                // the argument may move without bounds.
+                let zero = p.x(arg).exp();
+                y_dot = y_dot.map(|y_dot| depends.where_(y_dot, zero));
+                mask = live::both(mask, Some(depends));
+            }
+        }
+        if let (true, Some(t), Some(mask)) = (facts.by_value, y_dot, mask) {
+            y_dot = Some(mask.where_(t, 0.0));
+        }
+    }
+    let before = live.at(step).map(|mask| calculus.to_handle(mask));
+    let is_alone = own.is_none();
+    let Some(t) = y_dot else { return Ok(own) };
+    let mask = if is_alone { mask } else { live::either(before, mask) };
+    live.set(step, live::value(calculus, mask));
     let pushed = match calculus.value_of(t, |t| fits(p, k, t.shape())) {
         Some(pushed) => pushed,
         None => {
@@ -145,7 +272,7 @@ fn push_by_partials<'t, T: TensorLike, C: Calculus<'t, T>>(
     if !p.is_uniform() {
         return Ok(None);
     }
-    let partials = op.partials(worth(op, p));
+    let partials = op.body(worth(op, p)).partials();
     let mut sum = None;
     for (arg, t) in x_dot.iter().enumerate() {
         let Some(t) = t else { continue };
@@ -179,8 +306,9 @@ fn tangent<'t, T: TensorLike>(
     op: &dyn Op<T>,
     p: &Primal<'t, T>,
     x_dot: &[Option<Var<'t, T>>],
+    masks: Option<&Masks<'t, T>>,
 ) -> Option<Var<'t, T>> {
-    let by_rule = op.jvp(p, &Tangents::new(x_dot, None));
+    let by_rule = op.jvp(p, &Tangents::new(x_dot, None).with_masks(masks));
     by_rule.or_else(|| pull_back_the_pullback(op, p, x_dot))
 }
 
@@ -190,11 +318,12 @@ fn push_batch<'t, T: TensorLike>(
     p: &Primal<'t, T>,
     x_dot: &[Option<Var<'t, T>>],
     k: usize,
+    masks: Option<&Masks<'t, T>>,
 ) -> Result<Option<Var<'t, T>>, Error> {
     let rule_error = |kind| Error::new(op.name(), kind, here(p.tape));
     // Rules rely on it that there can be such a tensor.
     let shape = stacked(Some(k), &p.y_shape()).checked().map_err(rule_error)?;
-    if let Some(t) = op.jvp(p, &Tangents::new(x_dot, Some(k))) {
+    if let Some(t) = op.jvp(p, &Tangents::new(x_dot, Some(k)).with_masks(masks)) {
         return Ok(Some(t));
     }
     let (mut rows, mut any) = (Vec::new(), false);
@@ -205,7 +334,7 @@ fn push_batch<'t, T: TensorLike>(
         for (arg, (one, t)) in one.iter_mut().zip(x_dot).enumerate() {
             *one = t.map(|t| t.narrow(0, i, 1).reshape(p.shape(arg)));
         }
-        rows.push(match tangent(op, p, &one) {
+        rows.push(match tangent(op, p, &one, None) {
             None => p.y().zeros_like().reshape(&row),
             Some(t) => {
                 any = true;
@@ -264,7 +393,7 @@ mod tests {
         let graph = tape.plan(y.id(), Targets::These(&[x.id()]));
         let (mut tangents, mut uses) = (vec![None; graph.len()], Vec::new());
         let calculus = Plain { scratch: &scratch };
-        sweep(&tape, &graph, &calculus, vec![1.0], None, &mut tangents, &mut uses)?;
+        sweep(&tape, &graph, &calculus, vec![1.0], None, &mut tangents, &mut uses, None)?;
         let kept: Vec<usize> = (0..graph.len()).filter(|&step| tangents[step].is_some()).collect();
         assert_eq!(kept, [graph.len() - 1]);
         assert!(scratch.is_empty());

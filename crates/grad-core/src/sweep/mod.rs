@@ -6,6 +6,7 @@
 mod calculus;
 pub(crate) mod calls;
 mod forward;
+mod live;
 mod reverse;
 mod run;
 mod transpose;
@@ -17,4 +18,4 @@ pub use wrt::{Gradients, Wrt};
 
 pub(crate) use calculus::{Calculus, Plain, Recorded, here, worth};
 pub(crate) use forward::jvp_unlisted;
-pub(crate) use reverse::{Swept, vjp_unlisted, vjps_unlisted};
+pub(crate) use reverse::{Masked, Swept, vjp_unlisted, vjps_careful, vjps_unlisted};

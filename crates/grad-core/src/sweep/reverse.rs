@@ -3,15 +3,22 @@
 //! The sweep alone accumulates and un-broadcasts. It pulls a node's cotangent back through all
 //! wanted arguments, in argument order, and then adds the results up in argument order as
 //! `old + new`.
+//!
+//! A careful sweep carries masks of live elements too (`live.rs`).
 
 use smallvec::SmallVec;
 
 use crate::ground::{Error, ErrorKind, Mode, TensorLike};
-use crate::sweep::{Calculus, here, worth};
-use crate::tape::{Cotangents, Edge, NodeId, Op, Primal, Subgraph, Tape, Targets, Var, watch};
+use crate::sweep::live::{self, Live};
+use crate::sweep::{Calculus, Recorded, here, worth};
+use crate::tape::{
+    Cotangents, Edge, Masks, NodeId, Op, Primal, Reach, Subgraph, Tape, Targets, Var, watch,
+};
 
 /// `Jᵀ ct` of `y` with respect to `x`, recorded but not listed in the trace as a sweep of its own;
 /// for rules that are defined by a sweep. Void on error.
+///
+/// It carries no masks: a constant on the way may stand for a tracked value of the user's tape.
 #[track_caller]
 pub(crate) fn vjp_unlisted<'t, T: TensorLike>(
     y: Var<'t, T>,
@@ -34,10 +41,48 @@ pub(crate) fn vjps_unlisted<'t, T: TensorLike>(
     ct: Var<'t, T>,
     wrt: &[NodeId],
 ) -> Result<Vec<Option<Var<'t, T>>>, Error> {
-    let (graph, cts) = y.tape.sweep_recorded(y, ct, Targets::These(wrt))?;
+    let graph = y.tape.plan(y.id, Targets::These(wrt));
+    let mut cts = vec![None; graph.len()];
+    sweep(y.tape, &graph, &Recorded { tape: y.tape }, ct, &mut cts, None)?;
     let x_bar = graph.targets.iter().map(|step| step.and_then(|step| cts[step])).collect();
     y.tape.recycle(graph);
     Ok(x_bar)
+}
+
+/// A cotangent, and the mask of what is live of it; `None` for zero.
+pub(crate) type Masked<V> = Option<(V, Option<V>)>;
+
+/// [`vjps_unlisted`] that carries masks: it starts with that of `ct`, and answers with those of the
+/// nodes.
+pub(crate) fn vjps_careful<'t, T: TensorLike>(
+    y: Var<'t, T>,
+    ct: Var<'t, T>,
+    mask: Option<Var<'t, T>>,
+    wrt: &[NodeId],
+) -> Result<Vec<Masked<Var<'t, T>>>, Error> {
+    careful(y, &Recorded { tape: y.tape }, ct, mask, wrt)
+}
+
+/// The cotangents of `wrt` in a careful sweep, and their masks.
+pub(super) fn careful<'t, T: TensorLike, C: Calculus<'t, T>>(
+    y: Var<'t, T>,
+    calculus: &C,
+    ct: C::Value,
+    mask: Option<C::Value>,
+    wrt: &[NodeId],
+) -> Result<Vec<Masked<C::Value>>, Error> {
+    let graph = y.tape.plan(y.id, Targets::These(wrt));
+    let targets = || graph.targets.iter().copied();
+    let mut live = Live::reverse(y.tape, &graph).with_needed(&graph, targets().flatten());
+    if let Some(last) = graph.len().checked_sub(1) {
+        live.set(last, mask);
+    }
+    let mut cts = vec![None; graph.len()];
+    sweep(y.tape, &graph, calculus, ct, &mut cts, Some(&mut live))?;
+    let of_step = |step: usize| Some((cts[step].clone()?, live.at(step)));
+    let found = targets().map(|step| step.and_then(of_step)).collect();
+    y.tape.recycle(graph);
+    Ok(found)
 }
 
 /// The subgraph of a sweep and the derivative at each of its steps.
@@ -50,6 +95,7 @@ pub(super) fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
     calculus: &C,
     seed: C::Value,
     cts: &mut [Option<C::Value>],
+    mut live: Option<&mut Live<C::Value>>,
 ) -> Result<(), Error> {
     let is_watched = home.is_watched();
     if let Some(last) = cts.last_mut() {
@@ -73,10 +119,20 @@ pub(super) fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
         let Some((op, location)) = home.op_at(graph.node(step)) else { continue };
         let p = Primal { tape: calculus.tape(), home, node: graph.node(step) };
         lines.inherit(location);
+        if let Some(live) = live.as_deref_mut()
+            && live.is_needed(step)
+        {
+            let choices = Choices::of(&*op, &p, inputs);
+            if live.at(step).is_some() || choices.is_some() {
+                pull_live(&*op, &p, calculus, ct, step, inputs, choices, cts, live, is_watched)?;
+                continue;
+            }
+            inputs.iter().filter_map(|input| input.step()).for_each(|step| live.set(step, None));
+        }
         // Without handles, as far as that goes.
         let mut done = 0;
         if !C::KEEPS_ALL && !is_watched && p.is_uniform() {
-            for (partial, input) in op.partials(worth(&op, &p)).iter().zip(inputs) {
+            for (partial, input) in op.body(worth(&op, &p)).partials().iter().zip(inputs) {
                 if let Some(step) = input.step() {
                     let Some(new) = calculus.by_partial(&p, partial, &ct) else { break };
                     accumulate(&*op, calculus, &mut cts[step], new)?;
@@ -127,6 +183,106 @@ fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
         if *is_watched && let Some(x_bar) = &cts[step] {
             watch::check_cotangent(p, arg, ct, &calculus.value(x_bar)?)?;
         }
+    }
+    calculus.end_node();
+    Ok(())
+}
+
+/// The masks of a node at which something becomes dead: for each argument where the output depends
+/// on it.
+struct Choices<'t, T: TensorLike>(SmallVec<[Option<Var<'t, T>>; 4]>);
+
+impl<T: TensorLike> Default for Choices<'_, T> {
+    fn default() -> Self {
+        Choices(SmallVec::new())
+    }
+}
+
+impl<'t, T: TensorLike> Choices<'t, T> {
+    #[inline]
+    fn of(op: &dyn Op<T>, p: &Primal<'t, T>, inputs: &[Edge]) -> Option<Self> {
+        let mut found = None;
+        for arg in (0..inputs.len()).filter(|&arg| inputs[arg].is_some()) {
+            if let Some(mask) = op.depends(arg, p) {
+                let Choices(masks) = found.get_or_insert_with(Choices::default);
+                masks.resize(inputs.len(), None);
+                masks[arg] = Some(mask);
+            }
+        }
+        let leaves_out = matches!(op.facts().reach, Reach::Rule { total: false } | Reach::Told);
+        found.or_else(|| leaves_out.then(Choices::default))
+    }
+
+    fn of_arg(&self, arg: usize) -> Option<Var<'t, T>> {
+        self.0.get(arg).copied().flatten()
+    }
+}
+
+/// [`pull`] with masks: what is dead is 0, and the inputs learn what is live of their cotangents.
+#[allow(clippy::too_many_arguments)]
+fn pull_live<'t, T: TensorLike, C: Calculus<'t, T>>(
+    op: &dyn Op<T>,
+    p: &Primal<'t, T>,
+    calculus: &C,
+    ct: C::Value,
+    step: usize,
+    inputs: &[Edge],
+    choices: Option<Choices<'t, T>>,
+    cts: &mut [Option<C::Value>],
+    live: &mut Live<C::Value>,
+    is_watched: bool,
+) -> Result<(), Error> {
+    let facts = op.facts();
+    let choices = choices.unwrap_or_default();
+    let of_y = live.at(step).map(|mask| calculus.to_handle(mask));
+    let ct = calculus.to_handle(ct);
+    let n = inputs.len();
+    let masks = Masks::new(n, of_y);
+    let told = (facts.reach == Reach::Told).then_some(&masks);
+    let mut x_bar: SmallVec<[Option<Var<'t, T>>; 4]> = SmallVec::from_elem(None, n);
+    let mut wanted: SmallVec<[bool; 4]> = inputs.iter().map(Edge::is_some).collect();
+    // What is live of the output's for each argument.
+    let mut of_args: SmallVec<[Option<Var<'t, T>>; 4]> = SmallVec::from_elem(of_y, n);
+    for arg in (0..n).filter(|&arg| inputs[arg].is_some()) {
+        let Some(depends) = choices.of_arg(arg) else { continue };
+        if facts.reach == Reach::Same {
+            of_args[arg] = live::both(of_y, Some(depends));
+        } else {
+            // The rule mixes elements. What nothing depends on must not come in. What the rule
+            // gives is live all the same: an argument of −∞ may move without bounds.
+            let ct = depends.where_(ct, 0.0);
+            let mut one: SmallVec<[bool; 4]> = SmallVec::from_elem(false, n);
+            (one[arg], wanted[arg]) = (true, false);
+            op.vjp(p, ct, &mut Cotangents::new(&one, &mut x_bar).with_masks(told));
+        }
+    }
+    op.vjp(p, ct, &mut Cotangents::new(&wanted, &mut x_bar).with_masks(told));
+    for (arg, input) in inputs.iter().enumerate() {
+        let (Some(x_bar), Some(step)) = (x_bar[arg], input.step()) else { continue };
+        let mask = match facts.reach {
+            Reach::Told => masks.x[arg].get(),
+            _ => live::pulled(op, p, arg, of_args[arg]),
+        };
+        let x_bar = match mask {
+            Some(mask) if facts.by_value => mask.where_(x_bar, 0.0),
+            _ => x_bar,
+        };
+        let mask = mask.map(|mask| match x_bar.shape() {
+            Ok(shape) => live::unbroadcast(mask, shape, &p.shape(arg)),
+            Err(_) => mask,
+        });
+        let is_first = cts[step].is_none();
+        let new = match calculus.value_of(x_bar, |x_bar| p.has_shape_of(arg, x_bar)) {
+            Some(new) => new,
+            None => unbroadcast(op, p, calculus, arg, x_bar)?,
+        };
+        accumulate(op, calculus, &mut cts[step], new)?;
+        if is_watched && let Some(x_bar) = &cts[step] {
+            watch::check_cotangent(p, arg, ct, &calculus.value(x_bar)?)?;
+        }
+        let before = live.at(step).map(|mask| calculus.to_handle(mask));
+        let mask = if is_first { mask } else { live::either(before, mask) };
+        live.set(step, live::value(calculus, mask));
     }
     calculus.end_node();
     Ok(())

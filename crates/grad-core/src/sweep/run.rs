@@ -7,7 +7,8 @@ use smallvec::SmallVec;
 
 use crate::ground::{Error, ErrorKind, Mode, Shape, TensorLike, backend, error_here};
 use crate::sweep::forward::{self, Count, stacked};
-use crate::sweep::{Plain, Recorded, Swept, reverse};
+use crate::sweep::live::{self, Live};
+use crate::sweep::{Masked, Plain, Recorded, Swept, reverse};
 use crate::tape::{NodeId, Subgraph, Sweep, Tape, Targets, Var};
 
 /// Reverse mode.
@@ -67,7 +68,7 @@ impl<T: TensorLike> Tape<T> {
         Ok(by_node)
     }
 
-    pub(super) fn sweep_recorded<'t>(
+    fn sweep_recorded<'t>(
         &'t self,
         y: Var<'t, T>,
         seed: Var<'t, T>,
@@ -75,11 +76,21 @@ impl<T: TensorLike> Tape<T> {
     ) -> Result<Swept<Var<'t, T>>, Error> {
         let graph = self.plan(y.id, targets);
         let mut cts = vec![None; graph.len()];
-        reverse::sweep(self, &graph, &Recorded { tape: self }, seed, &mut cts)?;
+        let mut live = Live::reverse(self, &graph);
+        if let Some(last) = graph.len().checked_sub(1)
+            && live.is_needed(last)
+        {
+            live.set(last, live::of_seed(seed));
+        }
+        let calculus = Recorded { tape: self };
+        reverse::sweep(self, &graph, &calculus, seed, &mut cts, Some(&mut live))?;
         Ok((graph, cts))
     }
 
     /// [`Tape::pull_recorded`] as plain tensors.
+    ///
+    /// The sweep carries no masks at first. What is dead is 0 all the same, unless it meets what is
+    /// infinite or NaN, and then the answers are NaN. Only then a careful sweep is made.
     #[track_caller]
     pub(crate) fn pull_plain<'t>(
         &'t self,
@@ -98,21 +109,64 @@ impl<T: TensorLike> Tape<T> {
         };
         let graph = self.plan(y.id, Targets::These(&targets));
         let scratch = self.spare.scratch.take().unwrap_or_default();
+        let calculus = Plain { scratch: &scratch };
         let mut cts = self.spare.values.take();
-        cts.resize(graph.len(), None);
-        reverse::sweep(self, &graph, &Plain { scratch: &scratch }, seed, &mut cts)?;
         let mut answers = Vec::with_capacity(wrt.len());
-        for (step, x) in graph.targets.iter().zip(wrt) {
-            answers.push(match step.and_then(|step| cts[step].clone()) {
-                Some(ct) => ct,
-                None => self.filled(name, x.id, &self.shape(x.id), 0.0)?,
-            });
+        let mut is_careful = self.is_watched();
+        loop {
+            cts.clear();
+            cts.resize(graph.len(), None);
+            let mut live = is_careful.then(|| Live::reverse(self, &graph));
+            if let (Some(live), Some(last)) = (&mut live, graph.len().checked_sub(1)) {
+                live.set(last, calculus.mask_of_seed(&seed));
+            }
+            reverse::sweep(self, &graph, &calculus, seed.clone(), &mut cts, live.as_mut())?;
+            answers.clear();
+            for (step, x) in graph.targets.iter().zip(wrt) {
+                answers.push(match step.and_then(|step| cts[step].clone()) {
+                    Some(ct) => ct,
+                    None => self.filled(name, x.id, &self.shape(x.id), 0.0)?,
+                });
+            }
+            if is_careful || !any_nan(&answers) {
+                break;
+            }
+            is_careful = true;
         }
         cts.clear();
         self.spare.values.set(cts);
         self.spare.scratch.set(Some(scratch));
         self.recycle(graph);
         Ok(answers)
+    }
+
+    /// The plain cotangents of `wrt` by one sweep without masks; `None` for zero.
+    pub(crate) fn pull_unmasked<'t>(
+        &'t self,
+        y: Var<'t, T>,
+        ct: T,
+        wrt: &[Var<'t, T>],
+    ) -> Result<Vec<Masked<T>>, Error> {
+        let targets: Vec<NodeId> = wrt.iter().map(|x| x.id).collect();
+        let graph = self.plan(y.id, Targets::These(&targets));
+        let (scratch, mut cts) = (Tape::new(), vec![None; graph.len()]);
+        reverse::sweep(self, &graph, &Plain { scratch: &scratch }, ct, &mut cts, None)?;
+        let found = |step: &Option<usize>| step.and_then(|step| Some((cts[step].clone()?, None)));
+        Ok(graph.targets.iter().map(found).collect())
+    }
+
+    /// The plain cotangents of `wrt` and their masks, by a careful sweep that starts with the mask
+    /// of `ct`; `None` for zero.
+    pub(crate) fn pull_masked<'t>(
+        &'t self,
+        y: Var<'t, T>,
+        ct: T,
+        mask: Option<T>,
+        wrt: &[Var<'t, T>],
+    ) -> Result<Vec<Masked<T>>, Error> {
+        let targets: Vec<NodeId> = wrt.iter().map(|x| x.id).collect();
+        let scratch = Tape::new();
+        reverse::careful(y, &Plain { scratch: &scratch }, ct, mask, &targets)
     }
 
     /// Checks the handles of a sweep, and gives the nodes where derivatives are wanted.
@@ -211,6 +265,11 @@ impl<T: TensorLike> Tape<T> {
     }
 }
 
+/// Whether a derivative is NaN somewhere.
+fn any_nan<T: TensorLike>(derivatives: &[T]) -> bool {
+    derivatives.iter().any(|x| x.has_nan().unwrap_or(true))
+}
+
 /// Forward mode.
 impl<T: TensorLike> Tape<T> {
     /// The number of tangents in a batch; refuses tangents that are not shaped like their input,
@@ -281,7 +340,15 @@ impl<T: TensorLike> Tape<T> {
         let graph = self.plan(y.id, Targets::These(targets));
         let mut tangents = vec![None; graph.len()];
         let calculus = Recorded { tape: self };
-        forward::sweep(self, &graph, &calculus, t, k, &mut tangents, &mut Vec::new())?;
+        let mut live = Live::forward(self, &graph);
+        let seeds = graph.targets.iter().zip(&t).map(|(step, t)| {
+            let is_needed = step.is_some_and(|step| live.is_needed(step));
+            if is_needed { live::of_seed(*t) } else { None }
+        });
+        let masks = seeds.collect();
+        live.seed(&graph, masks);
+        let live = Some(&mut live);
+        forward::sweep(self, &graph, &calculus, t, k, &mut tangents, &mut Vec::new(), live)?;
         Ok((graph, tangents))
     }
 
@@ -301,10 +368,23 @@ impl<T: TensorLike> Tape<T> {
         let graph = self.plan(y.id, Targets::These(&targets));
         let scratch = self.spare.scratch.take().unwrap_or_default();
         let (mut tangents, mut uses) = (self.spare.values.take(), self.spare.uses.take());
-        tangents.resize(graph.len(), None);
         let calculus = Plain { scratch: &scratch };
-        forward::sweep(self, &graph, &calculus, t, k, &mut tangents, &mut uses)?;
-        let y_dot = tangents.pop().flatten();
+        let mut is_careful = self.is_watched();
+        let y_dot = loop {
+            tangents.clear();
+            tangents.resize(graph.len(), None);
+            let mut live = is_careful.then(|| Live::forward(self, &graph));
+            if let Some(live) = &mut live {
+                live.seed(&graph, t.iter().map(|t| calculus.mask_of_seed(t)).collect());
+            }
+            let (seeds, live) = (t.clone(), live.as_mut());
+            forward::sweep(self, &graph, &calculus, seeds, k, &mut tangents, &mut uses, live)?;
+            let y_dot = tangents.pop().flatten();
+            if is_careful || !any_nan(y_dot.as_slice()) {
+                break y_dot;
+            }
+            is_careful = true;
+        };
         tangents.clear();
         self.spare.values.set(tangents);
         self.spare.uses.set(uses);

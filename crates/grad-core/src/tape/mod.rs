@@ -23,7 +23,7 @@ pub(crate) mod watch;
 pub use node::{NodeId, NodeKind};
 #[allow(unreachable_pub)] // In a hidden method of a public trait.
 pub use op::Function;
-pub use op::{Cotangents, Facts, Op, Tangents};
+pub use op::{Body, Cotangents, Facts, Op, Reach, Tangents};
 pub use primal::Primal;
 pub use tape::Tape;
 pub use var::{Operand, Var};
@@ -32,6 +32,6 @@ pub use view::{Node, Sweep};
 pub(crate) use arena::{Arena, bytes_of};
 pub(crate) use failure::fail_without_tape;
 pub(crate) use node::{MAX_NODES, VOID};
-pub(crate) use op::OpRef;
+pub(crate) use op::{Masks, OpRef};
 pub(crate) use plan::{Edge, Subgraph, Targets};
 pub(crate) use tape::{Inner, Spare};

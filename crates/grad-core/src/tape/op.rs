@@ -8,7 +8,10 @@
 //! A rule neither accumulates nor un-broadcasts. The sweep sums what a rule returns down to the
 //! shape of the argument, and adds up what several uses of one value contribute.
 
+use std::cell::Cell;
 use std::rc::Rc;
+
+use smallvec::SmallVec;
 
 use crate::ground::{
     Build, Error, ErrorKind, Partial, Shape, TensorLike, Unsupported, broadcast, call,
@@ -99,19 +102,47 @@ pub trait Op<T: TensorLike> {
         call(self.name(), x, "")
     }
 
-    /// The partial derivatives as data, one for each argument, for plain sweeps, which then need no
-    /// handles. None at all is the default.
-    #[inline]
-    fn partials(&self, build: Build) -> &[Partial] {
-        let _ = build;
-        &[]
+    /// Where the output depends on argument `arg`, as a mask that broadcasts to the shape of the
+    /// output: 1 where it does, and 0 where it does not, whatever the tracked values are. `None` is
+    /// the default: everywhere.
+    ///
+    /// A derivative is exactly 0 where nothing depends on the argument, to every order, even if a
+    /// partial derivative is infinite there: see `docs/architecture.md`. An operation that is not
+    /// elementwise may say so where its only argument, which has its shape, is −∞.
+    fn depends<'t>(&self, arg: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
+        let _ = (arg, p);
+        None
     }
 
+    /// What the engine can use in place of the other methods.
+    #[inline]
+    fn body(&self, build: Build) -> Body<'_, T> {
+        let _ = build;
+        Body::Methods
+    }
+}
+
+/// What the engine can use in place of the methods of an operation.
+pub enum Body<'a, T: TensorLike> {
+    /// Nothing.
+    Methods,
+    /// The partial derivatives as data, one for each argument, for plain sweeps, which then need no
+    /// handles.
+    Partials(&'a [Partial]),
     /// The function of the user's that the operation is, as `checkpoint` makes one. The engine runs
-    /// it in place of [`shape`](Op::shape) and [`forward`](Op::forward). `None` is the default.
+    /// it in place of [`Op::shape`] and [`Op::forward`].
     #[doc(hidden)]
-    fn function(&self) -> Option<&dyn Function<T>> {
-        None
+    Function(&'a dyn Function<T>),
+}
+
+impl<'a, T: TensorLike> Body<'a, T> {
+    #[inline]
+    /// The partial derivatives, if they are there.
+    pub fn partials(self) -> &'a [Partial] {
+        match self {
+            Body::Partials(partials) => partials,
+            _ => &[],
+        }
     }
 }
 
@@ -124,6 +155,35 @@ pub struct Facts {
     /// The number of arguments that may have one common shape, which the result has too. Then the
     /// engine need not ask [`Op::shape`].
     pub keeps_shape: Option<u8>,
+    /// Which elements of the output an element of an argument reaches.
+    pub reach: Reach,
+    /// True if partial derivatives depend on values, and may be infinite or NaN where the output
+    /// is not chosen.
+    pub by_value: bool,
+}
+
+/// Which elements of the output an element of an argument reaches.
+///
+/// So a sweep knows which derivatives are *dead*: exactly 0, since nothing depends on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Any of them. A derivative is dead if all are. The default.
+    All,
+    /// Those at its own place. Arguments broadcast.
+    Same,
+    /// Those that the rule itself says: it is a sum of elements with factors above 0.
+    Rule {
+        /// True if each element of the argument reaches the output, and each of the output is
+        /// reached.
+        total: bool,
+    },
+    /// Those along these axes of the argument, as bits: 1 is the first axis. The output has the
+    /// shape of the argument, or these axes are missing there or have size 1.
+    Along(u32),
+    /// The row or the column of a product of matrices.
+    Product,
+    /// The rule tells the sweep.
+    Told,
 }
 
 impl Facts {
@@ -133,7 +193,7 @@ impl Facts {
         // No more arguments than a number of a byte, for the sake of speed: facts are asked for on
         // every operation. Above, the shape rule is asked.
         let keeps_shape = if n <= u8::MAX as usize { Some(n as u8) } else { None };
-        Facts { differentiable: true, keeps_shape }
+        Facts { keeps_shape, ..Facts::GENERAL }
     }
 
     /// The same, of an operation whose derivative is zero wherever there is one.
@@ -142,12 +202,30 @@ impl Facts {
     pub const fn without_derivative(self) -> Facts {
         Facts { differentiable: false, ..self }
     }
+
+    /// The same, with what an element reaches.
+    #[inline]
+    #[must_use]
+    pub const fn reaching(self, reach: Reach) -> Facts {
+        Facts { reach, ..self }
+    }
+
+    /// The same, of an operation whose partial derivatives may be infinite or NaN.
+    #[inline]
+    #[must_use]
+    pub const fn by_value(self) -> Facts {
+        Facts { by_value: true, ..self }
+    }
+
+    /// Of a differentiable operation with a shape rule.
+    pub const GENERAL: Facts =
+        Facts { differentiable: true, keeps_shape: None, reach: Reach::All, by_value: false };
 }
 
 impl Default for Facts {
-    /// Of a differentiable operation with a shape rule.
+    /// [`Facts::GENERAL`].
     fn default() -> Self {
-        Facts { differentiable: true, keeps_shape: None }
+        Facts::GENERAL
     }
 }
 
@@ -162,12 +240,39 @@ pub trait Function<T: TensorLike> {
 pub struct Cotangents<'a, 't, T: TensorLike> {
     wanted: &'a [bool],
     x_bar: &'a mut [Option<Var<'t, T>>],
+    masks: Option<&'a Masks<'t, T>>,
+}
+
+/// Which elements are live around a node whose rule tells the sweep ([`Reach::Told`]): masks, where
+/// `None` is all.
+pub(crate) struct Masks<'t, T: TensorLike> {
+    /// Of each argument.
+    pub(crate) x: SmallVec<[Cell<Option<Var<'t, T>>>; 4]>,
+    /// Of the output.
+    pub(crate) y: Cell<Option<Var<'t, T>>>,
+}
+
+impl<'t, T: TensorLike> Masks<'t, T> {
+    /// Of `n` arguments of which everything is live.
+    pub(crate) fn new(n: usize, y: Option<Var<'t, T>>) -> Self {
+        Masks { x: (0..n).map(|_| Cell::new(None)).collect(), y: Cell::new(y) }
+    }
 }
 
 impl<'a, 't, T: TensorLike> Cotangents<'a, 't, T> {
     #[inline]
     pub(crate) fn new(wanted: &'a [bool], x_bar: &'a mut [Option<Var<'t, T>>]) -> Self {
-        Cotangents { wanted, x_bar }
+        Cotangents { wanted, x_bar, masks: None }
+    }
+
+    #[inline]
+    pub(crate) fn with_masks(self, masks: Option<&'a Masks<'t, T>>) -> Self {
+        Cotangents { masks, ..self }
+    }
+
+    /// The masks of live elements, in a sweep that has some.
+    pub(crate) fn masks(&self) -> Option<&'a Masks<'t, T>> {
+        self.masks
     }
 
     /// True if the cotangent of argument `arg` is asked for.
@@ -202,12 +307,23 @@ impl<'a, 't, T: TensorLike> Cotangents<'a, 't, T> {
 pub struct Tangents<'a, 't, T: TensorLike> {
     x_dot: &'a [Option<Var<'t, T>>],
     stack: Option<usize>,
+    masks: Option<&'a Masks<'t, T>>,
 }
 
 impl<'a, 't, T: TensorLike> Tangents<'a, 't, T> {
     #[inline]
     pub(crate) fn new(x_dot: &'a [Option<Var<'t, T>>], stack: Option<usize>) -> Self {
-        Tangents { x_dot, stack }
+        Tangents { x_dot, stack, masks: None }
+    }
+
+    #[inline]
+    pub(crate) fn with_masks(self, masks: Option<&'a Masks<'t, T>>) -> Self {
+        Tangents { masks, ..self }
+    }
+
+    /// The masks of live elements, in a sweep that has some.
+    pub(crate) fn masks(&self) -> Option<&'a Masks<'t, T>> {
+        self.masks
     }
 
     /// The tangent of argument `arg`, if the argument moves.

@@ -107,6 +107,20 @@ impl<'t, T: TensorLike> Primal<'t, T> {
         input.is_ok_and(|id| Var { tape: self.home, id }.is_tracked())
     }
 
+    /// The mask of argument `arg` where it is not 0, if it is untracked, and 0 somewhere.
+    ///
+    /// What it multiplies has no influence where it is 0, whatever tracked values do. It serves
+    /// [`Op::depends`](crate::Op::depends).
+    pub fn support(&self, arg: usize) -> Option<Var<'t, T>> {
+        if self.is_tracked(arg) {
+            return None;
+        }
+        let value = self.home.input_value(self.node, arg).ok()?;
+        // A backend that cannot tell gets a mask.
+        let all = matches!(value.has_zero(), Ok(false));
+        (!all).then(|| self.x(arg).ne(0.0))
+    }
+
     /// The tape that the rule records on.
     pub fn tape(&self) -> &'t Tape<T> {
         self.tape

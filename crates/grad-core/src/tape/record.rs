@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 
-use crate::ground::{Error, ErrorKind, Shape, TensorLike, backend};
+use crate::ground::{Build, Error, ErrorKind, Shape, TensorLike, backend};
 use crate::tape::arena::Leaf;
-use crate::tape::{Arena, Facts, NodeId, Op, OpRef, Tape, Var, watch};
+use crate::tape::{Arena, Body, Facts, NodeId, Op, OpRef, Tape, Var, watch};
 
 impl<T: TensorLike> Tape<T> {
     #[track_caller]
@@ -84,12 +84,12 @@ impl<T: TensorLike> Tape<T> {
     #[track_caller]
     pub(crate) fn apply_ref<'t>(&'t self, op: OpRef<T>, x: &[Var<'t, T>]) -> Var<'t, T> {
         let location = self.inherited.get().unwrap_or(Location::caller());
-        let evaluated = self.refuse(&*op, x, location).and_then(|()| match op.function() {
-            None => self.evaluate_slice(&*op, x, location),
-            Some(function) => match function.value(x) {
+        let evaluated = self.refuse(&*op, x, location).and_then(|()| match op.body(Build::Never) {
+            Body::Function(function) => match function.value(x) {
                 Ok(value) => Ok((value, x.iter().any(|x| x.is_tracked()))),
                 Err(error) => Err(self.void(error)),
             },
+            _ => self.evaluate_slice(&*op, x, location),
         });
         match evaluated {
             Ok((value, tracked)) => {

@@ -2,8 +2,8 @@
 
 use crate::ground::{Error, TensorLike};
 use crate::kinds::stack_shape;
-use crate::sweep::{jvp_unlisted, vjps_unlisted};
-use crate::tape::{NodeId, Primal, Tangents, Tape, Var};
+use crate::sweep::{jvp_unlisted, vjps_careful, vjps_unlisted};
+use crate::tape::{Cotangents, NodeId, Primal, Reach, Tangents, Tape, Var};
 use crate::transform::function::{AsOp, Inputs, Rule, apply};
 use crate::transform::params::Params;
 
@@ -85,28 +85,50 @@ impl<T: TensorLike> Rule<T> for Recompute {
         op: &AsOp<T, Self>,
         p: &Primal<'t, T>,
         ct: Var<'t, T>,
-        wanted: &[bool],
+        x_bar: &Cotangents<'_, 't, T>,
     ) -> Result<Vec<Option<Var<'t, T>>>, Error> {
-        let mut cts = vec![None; wanted.len()];
-        let wanted = (0..wanted.len()).filter(|&arg| wanted[arg]);
+        let n = p.n_inputs();
+        let (mut cts, wanted) = (vec![None; n], (0..n).filter(|&arg| x_bar.wants(arg)));
         // In a plain sweep what is computed again goes at once, and not with the scratch tape, on
         // which it would be recorded in vain.
         if !std::ptr::eq(p.tape, p.home) && !ct.is_tracked() {
             let aside = Tape::new();
             let (x, y) = op.function.again_aside(&aside, p)?;
             let x: Vec<Var<'_, T>> = wanted.clone().map(|arg| x[arg]).collect();
-            let x_bar = aside.plain().vjp(y, ct.value()?, &x)?;
-            for (arg, x_bar) in wanted.zip(x_bar) {
-                cts[arg] = Some(p.tape.constant_value(x_bar));
+            let found = match x_bar.masks() {
+                None => aside.pull_unmasked(y, ct.value()?, &x)?,
+                Some(masks) => {
+                    let mask = masks.y.get().map(|mask| mask.value()).transpose()?;
+                    aside.pull_masked(y, ct.value()?, mask, &x)?
+                }
+            };
+            for (arg, found) in wanted.zip(found) {
+                let Some((x_bar_of_arg, mask)) = found else { continue };
+                cts[arg] = Some(p.tape.constant_value(x_bar_of_arg));
+                if let Some(masks) = x_bar.masks() {
+                    masks.x[arg].set(mask.map(|mask| p.tape.constant_value(mask)));
+                }
             }
         } else {
             let (x, y) = op.function.again_here(p)?;
             let x: Vec<NodeId> = wanted.clone().map(|arg| x[arg].id).collect();
-            for (arg, x_bar) in wanted.zip(vjps_unlisted(y, ct, &x)?) {
-                cts[arg] = x_bar;
+            let Some(masks) = x_bar.masks() else {
+                for (arg, x_bar) in wanted.zip(vjps_unlisted(y, ct, &x)?) {
+                    cts[arg] = x_bar;
+                }
+                return Ok(cts);
+            };
+            for (arg, found) in wanted.zip(vjps_careful(y, ct, masks.y.get(), &x)?) {
+                let Some((x_bar, mask)) = found else { continue };
+                cts[arg] = Some(x_bar);
+                masks.x[arg].set(mask);
             }
         }
         Ok(cts)
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Told
     }
 
     fn push<'t>(
@@ -115,14 +137,19 @@ impl<T: TensorLike> Rule<T> for Recompute {
         t: &Tangents<'_, 't, T>,
     ) -> Result<Option<Var<'t, T>>, Error> {
         let (x, y) = op.function.again_here(p)?;
-        let both = x.iter().zip(t.list()).filter_map(|(x, t)| Some((x.id, (*t)?)));
-        let (x, x_dot): (Vec<NodeId>, Vec<Var<'t, T>>) = both.unzip();
+        let moving = || (0..x.len()).filter_map(|arg| Some((arg, t.get(arg)?)));
+        let masks = t.masks().map(|masks| moving().map(|(arg, _)| masks.x[arg].get()).collect());
+        let (ids, x_dot): (Vec<NodeId>, Vec<Var<'t, T>>) =
+            moving().map(|(arg, x_dot)| (x[arg].id, x_dot)).unzip();
         let zeros = |one: Option<&Var<'t, T>>| match (t.stack(), one) {
             (Some(_), Some(&one)) => p.y().zeros_like().expand(stack_shape(one, &p.y_shape())),
             _ => p.y().zeros_like(),
         };
         let first = x_dot.first().copied();
-        let y_dot = jvp_unlisted(y, &x, x_dot, t.stack())?;
-        Ok(Some(y_dot.unwrap_or_else(|| zeros(first.as_ref()))))
+        let found = jvp_unlisted(y, &ids, x_dot, masks, t.stack())?;
+        if let Some(masks) = t.masks() {
+            masks.y.set(found.and_then(|(_, mask)| mask));
+        }
+        Ok(Some(found.map_or_else(|| zeros(first.as_ref()), |(y_dot, _)| y_dot)))
     }
 }

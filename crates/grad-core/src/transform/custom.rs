@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use crate::ground::{Error, ErrorKind, TensorLike};
 use crate::sweep::vjps_unlisted;
-use crate::tape::{NodeId, Primal, Tangents, Tape, Var};
+use crate::tape::{self, NodeId, Primal, Reach, Tangents, Tape, Var};
 use crate::transform::face::{handles, leaves};
 use crate::transform::function::{AsOp, Form, Handles, Inputs, Rule, apply, array, form};
 use crate::transform::params::{Bare, Params, WithTape};
@@ -106,7 +106,37 @@ where
     P: Inputs<T, F, <P as Params>::Convention>,
     P: VjpRule<T, R, <P as Params>::Convention>,
 {
-    apply(name, &x, f, |values| ByVjp(x.own_vjp(rule, values)))
+    apply(name, &x, f, |values| ByVjp(x.own_vjp(rule, values), Reach::All))
+}
+
+/// [`custom_vjp`] of a function of each element: where the result is not chosen, by a branch of
+/// [`Var::where_`] for instance, the derivative is 0 there, even if the rule gives ∞ or NaN.
+///
+/// Without it, a derivative is taken as dead only if all elements of the result are.
+///
+/// ```
+/// use grad_core::{Tape, transform::custom_vjp_elementwise};
+/// use grad_conformance::Reference;
+///
+/// let tape = Tape::<Reference>::new();
+/// let x = tape.var(vec![0.0, 4.0]);
+/// let root = custom_vjp_elementwise("root", x, |x| x.sqrt(), |_, y, ct| ct / (2.0 * y));
+/// let y = x.gt(0.0).where_(root, 0.0).sum();
+/// assert_eq!(tape.backward(y, x)?.data(), [0.0, 0.25]);
+/// # Ok::<(), grad_core::Error>(())
+/// ```
+///
+/// # Errors
+/// Those of [`custom_vjp`].
+#[track_caller]
+pub fn custom_vjp_elementwise<'t, T, P, F, R>(name: &'static str, x: P, f: F, rule: R) -> Var<'t, T>
+where
+    T: TensorLike,
+    P: Params<Leaf = Var<'t, T>>,
+    P: Inputs<T, F, <P as Params>::Convention>,
+    P: VjpRule<T, R, <P as Params>::Convention>,
+{
+    apply(name, &x, f, |values| ByVjp(x.own_vjp(rule, values), Reach::Same))
 }
 
 /// `y = f(x)` as one operation, with a derivative of your own: `rule(x, y, ẋ)` is ẏ.
@@ -159,11 +189,26 @@ where
     P: Inputs<T, F, <P as Params>::Convention>,
     P: JvpRule<T, R, <P as Params>::Convention>,
 {
-    apply(name, &x, f, |values| ByJvp(x.own_jvp(rule, values)))
+    apply(name, &x, f, |values| ByJvp(x.own_jvp(rule, values), Reach::All))
 }
 
-struct ByVjp<T: TensorLike>(Box<Pull<T>>);
-struct ByJvp<T: TensorLike>(Box<Push<T>>);
+/// [`custom_jvp`] of a function of each element, as [`custom_vjp_elementwise`] is of [`custom_vjp`].
+///
+/// # Errors
+/// Those of [`custom_jvp`].
+#[track_caller]
+pub fn custom_jvp_elementwise<'t, T, P, F, R>(name: &'static str, x: P, f: F, rule: R) -> Var<'t, T>
+where
+    T: TensorLike,
+    P: Params<Leaf = Var<'t, T>>,
+    P: Inputs<T, F, <P as Params>::Convention>,
+    P: JvpRule<T, R, <P as Params>::Convention>,
+{
+    apply(name, &x, f, |values| ByJvp(x.own_jvp(rule, values), Reach::Same))
+}
+
+struct ByVjp<T: TensorLike>(Box<Pull<T>>, Reach);
+struct ByJvp<T: TensorLike>(Box<Push<T>>, Reach);
 
 /// x̄ from the tape, x, y and ȳ.
 type Pull<T> =
@@ -177,17 +222,21 @@ impl<T: TensorLike> Rule<T> for ByVjp<T> {
         op: &AsOp<T, Self>,
         p: &Primal<'t, T>,
         ct: Var<'t, T>,
-        wanted: &[bool],
+        _: &tape::Cotangents<'_, 't, T>,
     ) -> Result<Vec<Option<Var<'t, T>>>, Error> {
         let (x, y) = primal(p);
         let rule = || (op.rule.0)(p.tape, &x, y, ct);
-        let x_bar = op.function.with_lines_of_the_user(p.tape, rule);
-        if x_bar.len() == wanted.len() {
-            return Ok(x_bar.into_iter().map(Some).collect());
+        let answer = op.function.with_lines_of_the_user(p.tape, rule);
+        if answer.len() == p.n_inputs() {
+            return Ok(answer.into_iter().map(Some).collect());
         }
         let message =
-            format!("the rule returned {} cotangents for {} inputs", x_bar.len(), wanted.len());
+            format!("the rule returned {} cotangents for {} inputs", answer.len(), p.n_inputs());
         Err(op.function.error(ErrorKind::Parameter { message }))
+    }
+
+    fn reach(&self) -> Reach {
+        self.1
     }
 
     // None of its own: the sweep transposes the reverse rule.
@@ -205,13 +254,13 @@ impl<T: TensorLike> Rule<T> for ByJvp<T> {
         op: &AsOp<T, Self>,
         p: &Primal<'t, T>,
         ct: Var<'t, T>,
-        wanted: &[bool],
+        x_bar: &tape::Cotangents<'_, 't, T>,
     ) -> Result<Vec<Option<Var<'t, T>>>, Error> {
         // ẋ ↦ ẏ is linear, so that it has the same derivative at any ẋ; zero can meet no overflow.
-        let mut x_dot = Vec::with_capacity(wanted.len());
-        for (arg, &wanted) in wanted.iter().enumerate() {
+        let mut x_dot = Vec::with_capacity(p.n_inputs());
+        for arg in 0..p.n_inputs() {
             let zeros = p.x(arg).zeros_like();
-            x_dot.push(if wanted { p.tape.fresh(zeros) } else { zeros });
+            x_dot.push(if x_bar.wants(arg) { p.tape.fresh(zeros) } else { zeros });
         }
         let y_dot = push(op, p, &x_dot)?;
         let (got, expected) = (y_dot.shape()?, p.y_shape());
@@ -222,6 +271,10 @@ impl<T: TensorLike> Rule<T> for ByJvp<T> {
         y_dot.ok()?;
         let x_dot: Vec<NodeId> = x_dot.iter().map(|x_dot| x_dot.id).collect();
         vjps_unlisted(y_dot, ct, &x_dot)
+    }
+
+    fn reach(&self) -> Reach {
+        self.1
     }
 
     fn push<'t>(

@@ -3,8 +3,10 @@
 
 use std::panic::Location;
 
-use crate::ground::{Error, ErrorKind, TensorLike};
-use crate::tape::{self, Cotangents, Op, Primal, Tangents, Tape, Var, fail_without_tape};
+use crate::ground::{Build, Error, ErrorKind, TensorLike};
+use crate::tape::{
+    self, Body, Cotangents, Facts, Op, Primal, Reach, Tangents, Tape, Var, fail_without_tape,
+};
 use crate::transform::face::{handles, leaves};
 use crate::transform::params::{Bare, Params, WithTape};
 
@@ -94,8 +96,11 @@ pub(super) trait Rule<T: TensorLike>: Sized {
         op: &AsOp<T, Self>,
         p: &Primal<'t, T>,
         ct: Var<'t, T>,
-        wanted: &[bool],
+        x_bar: &Cotangents<'_, 't, T>,
     ) -> Result<Vec<Option<Var<'t, T>>>, Error>;
+
+    /// Which elements of the output an element of an argument reaches.
+    fn reach(&self) -> Reach;
 
     /// The tangent of the output. `None` if there is no rule for such tangents.
     fn push<'t>(
@@ -141,9 +146,14 @@ impl<T: TensorLike, R: Rule<T>> Op<T> for AsOp<T, R> {
         self.function.name
     }
 
+    fn facts(&self) -> Facts {
+        let facts = Facts::GENERAL.reaching(self.rule.reach());
+        if facts.reach == Reach::Same { facts.by_value() } else { facts }
+    }
+
     fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
         let n_inputs = x_bar.wanted().len();
-        match ct.ok().and_then(|()| R::pull(self, p, ct, x_bar.wanted())) {
+        match ct.ok().and_then(|()| R::pull(self, p, ct, x_bar)) {
             Ok(pulled) => {
                 let pulled = pulled.into_iter().enumerate();
                 pulled.for_each(|(arg, pulled)| {
@@ -163,8 +173,8 @@ impl<T: TensorLike, R: Rule<T>> Op<T> for AsOp<T, R> {
         R::push(self, p, t).unwrap_or_else(|error| Some(p.tape.void(error)))
     }
 
-    fn function(&self) -> Option<&dyn tape::Function<T>> {
-        Some(&self.function)
+    fn body(&self, _: Build) -> Body<'_, T> {
+        Body::Function(&self.function)
     }
 
     fn format(&self, x: &[&str]) -> String {

@@ -62,7 +62,10 @@ mod reverse;
 mod second;
 
 pub use checkpoint::checkpoint;
-pub use custom::{Cotangents, JvpRule, VjpRule, custom_jvp, custom_vjp, stop_gradient};
+pub use custom::{
+    Cotangents, JvpRule, VjpRule, custom_jvp, custom_jvp_elementwise, custom_vjp,
+    custom_vjp_elementwise, stop_gradient,
+};
 pub use face::{Answer, Call, Leaf};
 pub use forward::{Linearized, jacfwd, jvp, linearize};
 pub use function::{Form, Handles, Inputs};

@@ -2,7 +2,7 @@
 
 use crate::ground::{ErrorKind, Shape, TensorLike};
 use crate::kinds::align_stack;
-use crate::tape::{Cotangents, Op, Primal, Tangents, Var};
+use crate::tape::{Cotangents, Facts, Op, Primal, Reach, Tangents, Var};
 
 /// Of two matrices or stacks of them; vectors become matrices before.
 struct Matmul;
@@ -10,6 +10,10 @@ struct Matmul;
 impl<T: TensorLike> Op<T> for Matmul {
     fn name(&self) -> &'static str {
         "matmul"
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::GENERAL.reaching(Reach::Product)
     }
 
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
