@@ -78,19 +78,21 @@ fn what_is_kept_is_what_a_step_needs_again() {
     // A thread keeps what it needs again, and leaves nothing. What others keep can be freed, too.
     let barrier = Barrier::new(5);
     thread::scope(|scope| {
-        for _ in 0..4 {
+        let threads = [(); 4].map(|()| {
             scope.spawn(|| {
                 drop(step(&w, 0));
                 barrier.wait();
                 barrier.wait();
                 drop(step(&w, 0));
-            });
-        }
+            })
+        });
         barrier.wait();
         assert!(held(before) <= 4 * (kept + SMALL), "{}", held(before));
         trim_pool();
         assert!(held(before) < SMALL, "{}", held(before));
         barrier.wait();
+        // The end of the scope alone does not wait for what a thread frees as it ends.
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
     assert!(held(before) < SMALL, "{}", held(before));
 
