@@ -7,7 +7,7 @@ use grad_core::extend::{
 use crate::element::Element;
 use crate::error::NdError;
 use crate::linalg;
-use crate::tensor::{NdTensor, checked};
+use crate::tensor::{NdTensor, checked, reserved};
 
 type Result<A> = std::result::Result<NdTensor<A>, NdError>;
 
@@ -25,7 +25,9 @@ impl<A: Element> TensorLike for NdTensor<A> {
         if n_elements(shape) != Some(data.len()) {
             return Err(NdError::Elements { op: "from_host", shape: shape.into(), got: data.len() });
         }
-        NdTensor::from_vec("from_host", shape, data.iter().map(|&x| A::from_f64(x)).collect())
+        let mut elements = reserved("from_host", shape)?;
+        elements.extend(data.iter().map(|&x| A::from_f64(x)));
+        NdTensor::from_vec("from_host", shape, elements)
     }
     fn to_host(&self) -> std::result::Result<Vec<f64>, NdError> {
         Ok(self.elements("to_host")?.iter().map(|&x| x.to_f64()).collect())

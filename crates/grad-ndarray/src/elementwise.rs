@@ -264,7 +264,7 @@ fn dense<A: Element>(
 fn shaped<A: Element>(op: &'static str, shape: IxDyn, data: Vec<A>) -> Result<Base<A>, NdError> {
     let got = data.len();
     match Array::from_shape_vec(shape, data) {
-        Ok(array) => Ok(array.into_shared().into()),
+        Ok(array) => Ok(Base::made(array)),
         Err(_) => Err(NdError::Elements { op, shape: got.into(), got }),
     }
 }
@@ -320,9 +320,8 @@ fn zip_bases<A: Element>(
         && *larger.shape() == *out
         && let Some(order) = memory_order(larger)
     {
-        let permuted = |base: &Base<A>| base.clone().into_array().permuted_axes(IxDyn(&order));
-        let zipped = zip_bases(op, &permuted(x).into(), pair, &permuted(y).into())?;
-        return Ok(zipped.into_array().permuted_axes(IxDyn(&inverse(&order))).into());
+        let zipped = zip_bases(op, &x.permuted(&order), pair, &y.permuted(&order))?;
+        return Ok(zipped.permuted(&inverse(&order)));
     }
     let (x, y) = (Strided::of_base(op, x)?, Strided::of_base(op, y)?);
     let walk = Walk::new(&out, [&x, &y]);
@@ -343,12 +342,12 @@ fn zip_bases<A: Element>(
 #[inline]
 pub(crate) fn laid_out<A: Element>(like: &Base<A>, data: Vec<A>) -> Option<Base<A>> {
     if like.is_standard_layout() {
-        return Some(Array::from_shape_vec(like.raw_dim(), data).ok()?.into_shared().into());
+        return Array::from_shape_vec(like.raw_dim(), data).ok().map(Base::made);
     }
     let strides: Option<Vec<usize>> =
         like.strides().iter().map(|&stride| usize::try_from(stride).ok()).collect();
     let shape = like.raw_dim().strides(IxDyn(&strides?));
-    Some(Array::from_shape_vec(shape, data).ok()?.into_shared().into())
+    Array::from_shape_vec(shape, data).ok().map(Base::made)
 }
 
 fn select_bases<A: Element>(

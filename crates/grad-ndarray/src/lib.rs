@@ -28,7 +28,8 @@
 //! (`log1p`, `erf`, `sin`, `cos`), 2 (`expm1`, `log2`, `softplus`) or 2.5 (`tanh`, `sigmoid`) of the
 //! true values; the others are those of the standard library or of libm.
 //!
-//! The buffers of large tensors are kept for new ones: see [`trim_pool`].
+//! The buffers of large tensors that operations made are kept for new ones for a while: see
+//! [`trim_pool`]. Those of arrays that you bring are freed with their last tensor.
 //!
 //! # Features
 //!

@@ -27,9 +27,9 @@ impl<A: Element> NdTensor<A> {
                 Ok(NdTensor::with_pending(with_ones(base, from, shape), to))
             }
             Repr::Dense { base, pending: None } if base.is_standard_layout() => {
-                match base.clone().into_array().into_shape_with_order(IxDyn(shape)) {
-                    Ok(array) => Ok(NdTensor::from_base(array.into())),
-                    Err(_) => Err(NdError::TooLarge { op: OP, shape: to }),
+                match base.reshaped(shape) {
+                    Some(base) => Ok(NdTensor::from_base(base)),
+                    None => Err(NdError::TooLarge { op: OP, shape: to }),
                 }
             }
             Repr::Dense { .. } => NdTensor::from_vec(OP, shape, self.elements(OP)?.into_owned()),
@@ -48,10 +48,7 @@ impl<A: Element> NdTensor<A> {
         let permuted: Shape = axes.iter().map(|&axis| shape[axis]).collect();
         match &self.0 {
             Repr::Fill { value, .. } => Ok(NdTensor::fill(*value, permuted)),
-            Repr::Dense { base, .. } => {
-                let array = base.clone().into_array().permuted_axes(IxDyn(axes));
-                Ok(NdTensor::with_pending(array.into(), permuted))
-            }
+            Repr::Dense { base, .. } => Ok(NdTensor::with_pending(base.permuted(axes), permuted)),
         }
     }
 
@@ -120,7 +117,7 @@ impl<A: Element> NdTensor<A> {
             Err(_) => return Err(NdError::TooLarge { op: OP, shape: whole }),
         };
         array.slice_each_axis_mut(|axis| range(&slices[axis.axis.index()])).assign(&self.view());
-        Ok(NdTensor::from_base(array.into_shared().into()))
+        Ok(NdTensor::from_base(Base::made(array)))
     }
 }
 

@@ -62,7 +62,7 @@ impl<A: Element> NdTensor<A> {
         }
     }
 
-    /// The row-major elements `data` in `shape`.
+    /// The row-major elements `data`, a buffer of the pool, in `shape`.
     pub(crate) fn from_vec(
         op: &'static str,
         shape: &[usize],
@@ -72,7 +72,7 @@ impl<A: Element> NdTensor<A> {
             return Ok(NdTensor::fill(value, Shape::from(shape)));
         }
         match Array::from_shape_vec(IxDyn(shape), data) {
-            Ok(array) => Ok(NdTensor::from_base(array.into_shared().into())),
+            Ok(array) => Ok(NdTensor::from_base(Base::made(array))),
             Err(_) => Err(NdError::TooLarge { op, shape: Shape::from(shape) }),
         }
     }

@@ -6,6 +6,7 @@
 use grad_core::extend::{Shape, Window};
 use ndarray::{ArrayD, IxDyn};
 
+use crate::base::Base;
 use crate::element::Element;
 use crate::error::NdError;
 use crate::reduce::check_axes;
@@ -65,7 +66,7 @@ impl<A: Element> NdTensor<A> {
         let array = ArrayD::from_shape_vec(IxDyn(&sizes), windows)
             .map_err(|_| NdError::TooLarge { op: OP, shape })?;
         let array = array.permuted_axes(IxDyn(&inverse(&lying)));
-        Ok(NdTensor::from_base(array.into_shared().into()))
+        Ok(NdTensor::from_base(Base::made(array)))
     }
 
     /// Zeros, of size `n` along `axis`, to which each element is added at the place it came from.
@@ -109,7 +110,7 @@ impl<A: Element> NdTensor<A> {
         let array = ArrayD::from_shape_vec(IxDyn(&lying), sums)
             .map_err(|_| NdError::TooLarge { op: OP, shape: out })?;
         let array = array.permuted_axes(IxDyn(&inverse(&order)));
-        Ok(NdTensor::from_base(array.into_shared().into()))
+        Ok(NdTensor::from_base(Base::made(array)))
     }
 }
 
