@@ -176,6 +176,9 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Where the two are equal, each gets half of the cotangent, as in PyTorch and JAX.
     ///
+    /// NaN: an argument that is NaN has derivative NaN, and beside it a number has 0, as in
+    /// [`Var::max`].
+    ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
     /// let (x, y) = (tape.var(2.0), tape.var(2.0));
@@ -201,6 +204,9 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Where the two are equal, each gets half of the cotangent, as in PyTorch and JAX.
     ///
+    /// NaN: an argument that is NaN has derivative NaN, and beside it a number has 0, as in
+    /// [`Var::max`].
+    ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
     /// let (x, y) = (tape.var(1.0), tape.var(2.0));
@@ -223,6 +229,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// On the bound the derivative is 0, as in PyTorch, unlike that of [`Var::maximum`]. Errors:
     /// none.
+    ///
+    /// NaN: the value is NaN with derivative 0, as in PyTorch.
     ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
@@ -247,6 +255,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// On the bound the derivative is 0, as in PyTorch, unlike that of [`Var::minimum`]. Errors:
     /// none.
     ///
+    /// NaN: the value is NaN with derivative 0, as in PyTorch.
+    ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(-2.0);
@@ -270,6 +280,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// On the bounds the derivative is 0, as in PyTorch. Where min > max the result is max, as in
     /// PyTorch and NumPy. Errors: none.
+    ///
+    /// NaN: the value is NaN with derivative 0, as in PyTorch.
     ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
