@@ -174,6 +174,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// At 0 the derivative is 0, as in PyTorch. Errors: none.
     ///
+    /// NaN: the value is NaN with derivative 1, as in PyTorch.
+    ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(0.0);

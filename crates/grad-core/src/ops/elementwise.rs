@@ -378,6 +378,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// At 0 the derivative is 0, as in PyTorch. Errors: none.
     ///
+    /// NaN: the value is NaN with derivative 0, which is its sign, as in PyTorch.
+    ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(-2.0);

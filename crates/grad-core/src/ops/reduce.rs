@@ -192,14 +192,14 @@ impl<T: TensorLike, const LARGEST: bool> Op<T> for Extremum<LARGEST> {
     }
 
     fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
-        let (tied, count) = tied(&self.0, p);
-        x_bar.each(|_| tied.mul_or_zero(self.0.unreduce(ct / count, &p.shape(0))));
+        let (chosen, count) = chosen(&self.0, p);
+        x_bar.each(|_| chosen.where_(self.0.unreduce(ct / count, &p.shape(0)), 0.0));
     }
 
-    // The mean of the tangents of tied elements.
+    // The mean of the tangents of the chosen elements.
     fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
-        let (tied, count) = tied(&self.0, p);
-        t.sum(|_, x_dot| tied.mul_or_zero(x_dot).sum_over(&self.0.of(t, p)) / count)
+        let (chosen, count) = chosen(&self.0, p);
+        t.sum(|_, x_dot| chosen.where_(x_dot, 0.0).sum_over(&self.0.of(t, p)) / count)
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -217,11 +217,16 @@ fn extremum_shape(over: &Over, x: &[Shape]) -> Result<Shape, ErrorKind> {
     }
 }
 
-/// Where the elements equal the extremum, and how many do, at least 1: NaN equals nothing, and gets
-/// no cotangent. Untracked, as masks are.
-fn tied<'t, T: TensorLike>(over: &Over, p: &Primal<'t, T>) -> (Var<'t, T>, Var<'t, T>) {
-    let tied = p.x(0).eq(over.unreduce(p.y(), &p.shape(0)));
-    (tied, tied.sum_over(over).maximum(1.0))
+/// The elements that make the extremum what it is, as a mask: those that equal it, and NaN; and how
+/// many are equal.
+///
+/// Where the extremum is NaN, it stands in place of the number, so that the shares are NaN to every
+/// order. The mask is untracked, as masks are.
+fn chosen<'t, T: TensorLike>(over: &Over, p: &Primal<'t, T>) -> (Var<'t, T>, Var<'t, T>) {
+    let (x, y) = (p.x(0), p.y());
+    let tied = x.eq(over.unreduce(y, &p.shape(0)));
+    let count = y.eq(y).where_(tied.sum_over(over), y);
+    (tied + x.ne(x), count)
 }
 
 /// The p-norm, 0 < p < ∞; 1 and ∞ are compositions.
@@ -415,6 +420,10 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// [`EmptyReduction`](ErrorKind::EmptyReduction) over no elements.
     ///
     /// The n elements that are tied share the cotangent equally, as PyTorch's `amax` and JAX do.
+    /// What is not chosen has derivative 0, even against a cotangent that is infinite or NaN.
+    ///
+    /// NaN: an element that is NaN has derivative NaN, and the others have 0, since the result does
+    /// not depend on them. (PyTorch's `amax` and JAX answer NaN for all.)
     ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
@@ -430,7 +439,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
 
     /// The largest element over `axes`, which are dropped; over no axes (`[]`), the tensor itself.
     ///
-    /// Formula and ties: as [`Var::max`].
+    /// Formula, ties and NaN: as [`Var::max`].
     ///
     /// # Errors
     /// [`EmptyReduction`](ErrorKind::EmptyReduction) over no elements;
@@ -446,7 +455,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
         self.reduce("max", axes.into(), true, Extremum::<true>)
     }
 
-    /// The smallest element; NaN if there is one. Formula, ties and errors: as [`Var::max`].
+    /// The smallest element; NaN if there is one. Formula, ties, errors and the derivative at NaN: as
+    /// [`Var::max`].
     #[track_caller]
     pub fn min(self) -> Self {
         self.unary(const { &Extremum::<false>(Over::ALL) })
@@ -485,6 +495,9 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// element the norm is ∞ and has derivative NaN there, as in PyTorch. For p = ∞, tied elements
     /// share the cotangent equally.
     ///
+    /// NaN: an element that is NaN has derivative NaN, but 0 for p = 1, as that of [`Var::abs`].
+    /// For p = ∞ the others have 0.
+    ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(-3.0);
@@ -499,7 +512,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
 
     /// The p-norm over `axes`, which are dropped; over no axes (`[]`), the absolute value.
     ///
-    /// Formula, zeros and ties: as [`Var::norm`].
+    /// Formula, zeros, ties and NaN: as [`Var::norm`].
     ///
     /// # Errors
     /// [`Parameter`](ErrorKind::Parameter), [`EmptyReduction`](ErrorKind::EmptyReduction);

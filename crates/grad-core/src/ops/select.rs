@@ -218,6 +218,9 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Where the two are equal, each gets half of the cotangent, as in PyTorch and JAX.
     ///
+    /// NaN: an argument that is NaN has derivative NaN, and beside it a number has 0, as in
+    /// [`Var::max`].
+    ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
     /// let (x, y) = (tape.var(2.0), tape.var(2.0));
@@ -243,6 +246,9 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Where the two are equal, each gets half of the cotangent, as in PyTorch and JAX.
     ///
+    /// NaN: an argument that is NaN has derivative NaN, and beside it a number has 0, as in
+    /// [`Var::max`].
+    ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
     /// let (x, y) = (tape.var(1.0), tape.var(2.0));
@@ -265,6 +271,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// On the bound the derivative is 0, as in PyTorch, unlike that of [`Var::maximum`]. Errors:
     /// none.
+    ///
+    /// NaN: the value is NaN with derivative 0, as in PyTorch.
     ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
@@ -289,6 +297,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// On the bound the derivative is 0, as in PyTorch, unlike that of [`Var::minimum`]. Errors:
     /// none.
     ///
+    /// NaN: the value is NaN with derivative 0, as in PyTorch.
+    ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
     /// let x = tape.var(-2.0);
@@ -312,6 +322,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// On the bounds the derivative is 0, as in PyTorch. Where min > max the result is max, as in
     /// PyTorch and NumPy. Errors: none.
+    ///
+    /// NaN: the value is NaN with derivative 0, as in PyTorch.
     ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();

@@ -23,10 +23,12 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange); a scalar has no axis.
     ///
     /// Among equal elements each has the derivative of the place it gets.
+    ///
+    /// NaN: it comes last, several in the order they have, and has derivative NaN.
     #[track_caller]
     pub fn sort(self, axis: isize) -> Self {
         match self.lanes("sort", axis) {
-            Ok(lanes) => self.pick(&lanes.ascending(), lanes.shape),
+            Ok(lanes) => self.pick_in_order(&lanes, &lanes.ascending(), lanes.shape.clone()),
             Err(void) => void,
         }
     }
@@ -46,6 +48,9 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange) for a scalar.
     ///
     /// Among equal elements each has the derivative of the place it gets.
+    ///
+    /// NaN: it comes first, several in the order they have, and has derivative NaN if it is among
+    /// the k.
     #[track_caller]
     pub fn topk(self, k: usize) -> Self {
         let lanes = match self.lanes("topk", -1) {
@@ -61,7 +66,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
         for lane in &lanes.places {
             places.extend(&lanes.sorted(lane, descending)[..k]);
         }
-        self.pick(&places, resized(&lanes.shape, lanes.axis, k))
+        self.pick_in_order(&lanes, &places, resized(&lanes.shape, lanes.axis, k))
     }
 
     /// The middle element of all in ascending order; of an even number, the lower of the two in the
@@ -77,6 +82,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// [`EmptyReduction`](ErrorKind::EmptyReduction) over no elements.
     ///
     /// The n elements that are tied share the cotangent equally, as for [`Var::max`].
+    ///
+    /// NaN: an element that is NaN has derivative NaN, and the others have 0.
     #[track_caller]
     pub fn median(self) -> Self {
         let Ok(shape) = self.shape() else { return self };
@@ -186,6 +193,18 @@ impl<'t, T: TensorLike> Var<'t, T> {
     pub(super) fn pick(self, places: &[usize], shape: Shape) -> Self {
         let Ok(own) = self.shape() else { return self };
         self.reshape(own.iter().product::<usize>()).index_select(0, places).reshape(shape)
+    }
+
+    /// [`Var::pick`] of elements whose order was found from their values. NaN among them gets
+    /// derivative NaN, since no order puts it anywhere.
+    #[track_caller]
+    fn pick_in_order(self, lanes: &Lanes, places: &[usize], shape: Shape) -> Self {
+        let picked = self.pick(places, shape);
+        match places.iter().any(|&place| lanes.data[place].is_nan()) {
+            // The maximum over no axes is the tensor itself, with the derivative of a maximum.
+            true => picked.max_axes([]),
+            false => picked,
+        }
     }
 
     /// The values along an axis; the void handle where there are none.

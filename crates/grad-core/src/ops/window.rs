@@ -448,6 +448,9 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Elements of a window that are tied share its cotangent equally, as in [`Var::max`]. Those that
     /// are −∞ tie with the padding, which keeps its share.
+    ///
+    /// NaN: an element that is NaN has derivative NaN, and the others get nothing from its windows,
+    /// as in [`Var::max`].
     #[track_caller]
     pub fn max_pool2d(self, pool: impl Into<Pool>) -> Self {
         self.pooled("max_pool2d", pool.into(), f64::NEG_INFINITY).max_axes([4, 5])
