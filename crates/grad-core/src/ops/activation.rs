@@ -27,12 +27,17 @@ impl Elementwise for Relu {
         x[0].relu()
     }
 
+    // Not 0 at NaN.
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        p.x(0).le(0.0).where_(0.0, c)
+    }
+
     fn slope(&self, _: usize) -> Option<f64> {
         Some(1.0)
     }
 
     fn depends<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
-        Some(p.x(0).gt(0.0))
+        Some(p.x(0).le(0.0).eq(0.0))
     }
 }
 

@@ -178,7 +178,7 @@ impl<T: TensorLike, const LARGEST: bool> Op<T> for Extremum<LARGEST> {
     }
 
     fn facts(&self) -> Facts {
-        Facts::GENERAL.reaching(Reach::Rule { total: false })
+        Facts::GENERAL.reaching(Reach::Told).by_value()
     }
 
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
@@ -194,11 +194,22 @@ impl<T: TensorLike, const LARGEST: bool> Op<T> for Extremum<LARGEST> {
     fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
         let (chosen, count) = chosen(&self.0, p);
         x_bar.each(|_| chosen.where_(self.0.unreduce(ct / count, &p.shape(0)), 0.0));
+        if let Some(masks) = x_bar.masks() {
+            let of_y =
+                masks.y.get().map(|mask| self.0.unreduce(mask.expand(p.y_shape()), &p.shape(0)));
+            masks.x[0].set(Some(of_y.map_or(chosen, |mask| chosen * mask)));
+        }
     }
 
     // The mean of the tangents of the chosen elements.
     fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
         let (chosen, count) = chosen(&self.0, p);
+        if let (Some(masks), Some(x_dot)) = (t.masks(), t.get(0)) {
+            let live = masks.x[0]
+                .get()
+                .map(|mask| chosen * mask.expand(x_dot.shape().unwrap_or_default()));
+            masks.y.set(live.map(|live| live.sum_over(&self.0.of(t, p)).ne(0.0)));
+        }
         t.sum(|_, x_dot| chosen.where_(x_dot, 0.0).sum_over(&self.0.of(t, p)) / count)
     }
 

@@ -74,7 +74,7 @@ fn share<'t, T: TensorLike>(
     c: Var<'t, T>,
 ) -> Var<'t, T> {
     let tied = this.eq(other);
-    wins.where_(c, tied.where_(c * 0.5, this.ne(this).where_(this, 0.0)))
+    wins.where_(c, tied.where_(c * 0.5, this.ne(this).where_(c * this, 0.0)))
 }
 
 #[derive(Clone, Copy)]
