@@ -633,7 +633,6 @@ fn nearly_equal_eigenvalues_cost_digits_in_proportion_to_their_gap() -> Tested {
             for found in &hessian_times(sum.of, &a, &t)?[..3] {
                 let error = found.iter().zip(&expected).map(|(x, y)| (x - y).abs());
                 let error = error.fold(0.0, f64::max);
-                println!("{} at a gap of 1e{exponent}: {error:.1e}", sum.name);
                 assert!(
                     error < 100.0 * (f64::EPSILON / gap + gap),
                     "{} 1e{exponent} {error}",
