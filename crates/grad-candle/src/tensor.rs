@@ -12,8 +12,21 @@ use crate::error::Result;
 /// moved, compared, selected and read, but arithmetic with it is an error.
 ///
 /// The tensor is always detached: candle records none of what is done with it, also where it comes
-/// from a [`Var`]. The memory is shared, not copied. So change a `Var` (`Var::set`) when you are
-/// done with the tape that holds its value.
+/// from a [`Var`].
+///
+/// # Memory
+///
+/// Values on a tape must not change. A tensor is shared, not copied, since candle's tensors do not
+/// change. What candle may change is copied on the way in: a [`Var`], its tensor, and whatever candle
+/// computed from a `Var`, since that may be a view of its memory. So `Var::set` changes no gradient.
+/// (If the device has no memory left for the copy, it is shared after all.)
+///
+/// Candle does not show where other memory comes from, so two things are left to you, while a tape
+/// holds the value: do not `set` a `Var` of which you gave away a *detached* tensor
+/// (`Var::as_detached_tensor`, `Tensor::detach`), and do not write into a tensor by `slice_set`,
+/// `scatter_set`, `scatter_add_set`, `const_set`, `zero_set`, `one_set` or `inplace_op1` and its like.
+/// That holds for the tensors that come out, too ([`CandleTensor::into_inner`]);
+/// `Var::from_tensor` copies. Conversely, to share what candle computed from a `Var`, detach it.
 ///
 /// ```
 /// use grad_candle::CandleTensor;
@@ -44,21 +57,29 @@ impl CandleTensor {
     }
 }
 
+/// The memory is shared, unless it may be that of a [`Var`].
 impl From<Tensor> for CandleTensor {
     fn from(tensor: Tensor) -> Self {
-        CandleTensor(tensor.detach())
+        CandleTensor::from(&tensor)
     }
 }
 
+/// The memory is shared, unless it may be that of a [`Var`].
 impl From<&Tensor> for CandleTensor {
     fn from(tensor: &Tensor) -> Self {
-        CandleTensor(tensor.detach())
+        let detached = tensor.detach();
+        // A variable, or computed from one: only then does candle record.
+        CandleTensor(match tensor.track_op() {
+            true => copy(&detached).unwrap_or(detached),
+            false => detached,
+        })
     }
 }
 
+/// A copy, which `Var::set` does not change.
 impl From<&Var> for CandleTensor {
     fn from(var: &Var) -> Self {
-        CandleTensor(var.as_detached_tensor())
+        CandleTensor::from(var.as_tensor())
     }
 }
 
@@ -86,6 +107,13 @@ impl AsRef<Tensor> for CandleTensor {
     fn as_ref(&self) -> &Tensor {
         &self.0
     }
+}
+
+/// The tensor in memory of its own: the elements that it reaches, or, where it repeats some, all of
+/// the buffer.
+fn copy(x: &Tensor) -> candle_core::Result<Tensor> {
+    let repeats = x.dims().iter().zip(x.stride()).any(|(&n, &step)| n > 1 && step == 0);
+    if repeats { x.copy() } else { x.force_contiguous() }
 }
 
 /// The name that grad-core knows a dtype by.

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use grad_candle::CandleTensor;
-use grad_candle::candle_core::{self, DType, Device, Tensor, Var};
+use grad_candle::candle_core::{self, DType, Device, IndexOp, Tensor, Var};
 use grad_core::{Slice, TensorLike};
 
 type Result = std::result::Result<(), Box<dyn Error>>;
@@ -112,6 +112,47 @@ fn nothing_is_recorded_by_candle() -> Result {
             assert!(!result.as_tensor().track_op(), "result {i}");
         }
     }
+    Ok(())
+}
+
+#[test]
+fn setting_a_variable_changes_no_gradient() -> std::result::Result<(), Box<dyn Error>> {
+    let var = Var::new(&[3f64, 4.], &Device::Cpu)?;
+    let whole = var.as_tensor();
+    let inputs = [
+        ("&Var", CandleTensor::from(&var)),
+        ("&Tensor", CandleTensor::from(whole)),
+        ("Tensor", CandleTensor::from(whole.clone())),
+        ("narrow", CandleTensor::from(whole.narrow(0, 0, 1)?)),
+        ("get", CandleTensor::from(whole.get(0)?)),
+        ("reshape", CandleTensor::from(whole.reshape((2, 1))?)),
+        ("transpose", CandleTensor::from(whole.reshape((2, 1))?.t()?)),
+        ("expand", CandleTensor::from(whole.get(0)?.broadcast_as((5, 7))?)),
+        ("view of a view", CandleTensor::from(whole.reshape((1, 2))?.i((0, ..1))?)),
+        ("computed", CandleTensor::from((whole * 1.0)?)),
+    ];
+    let tape = grad_core::Tape::<CandleTensor>::new();
+    let mut recorded = Vec::new();
+    for (what, x) in inputs {
+        assert_eq!(x.to_host()?.first(), Some(&3.0), "{what}");
+        let x = tape.var(x);
+        recorded.push((what, x, (x * x).sum()));
+    }
+    var.set(&Tensor::new(&[10f64, 20.], &Device::Cpu)?)?;
+    for (what, x, y) in recorded {
+        assert_eq!(tape.backward(y, x)?.to_host()?.first(), Some(&6.0), "{what}"); // 2 x
+    }
+    Ok(())
+}
+
+#[test]
+fn a_copy_of_a_variable_takes_no_more_memory_than_it_shows() -> Result {
+    let var = Var::zeros(1000, DType::F64, &Device::Cpu)?;
+    let tape = grad_core::Tape::<CandleTensor>::new();
+    tape.var(var.as_tensor().narrow(0, 500, 2)?);
+    tape.var(var.as_tensor().get(0)?.broadcast_as((100, 100))?);
+    let sizes: Vec<usize> = tape.memory().buffers.iter().map(|buffer| buffer.bytes).collect();
+    assert_eq!(sizes, [16, 8]);
     Ok(())
 }
 

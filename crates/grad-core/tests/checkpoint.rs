@@ -430,6 +430,97 @@ fn a_function_that_changes_its_shape_is_an_error() {
     }
 }
 
+/// A dropout by a mask that is drawn inside, and the line of its checkpoint.
+fn dropout(x: Handle<'_>) -> (Handle<'_>, u32) {
+    let draws = Cell::new(0);
+    let masked = function_of_one(move |x| {
+        let random = Random::new(draws.replace(draws.get() + 1)).signed_units(8);
+        let mask: Vec<f64> = random.iter().map(|u| f64::from(u8::from(*u > 0.0))).collect();
+        x * x.new_constant([8], &mask)
+    });
+    (checkpoint(masked, x), line!())
+}
+
+/// A closure kept for later, with the lifetimes of a function of one handle.
+fn function_of_one<F: for<'t> Fn(Handle<'t>) -> Handle<'t>>(f: F) -> F {
+    f
+}
+
+#[test]
+fn a_function_that_draws_random_numbers_is_an_error_in_every_sweep() -> Tested {
+    let tape = Tape::new();
+    tape.check_checkpoints();
+    let x = tape.var(vector(8));
+    let (y, line) = dropout(x);
+    let at = format!("at {}", place(line, "checkpoint("));
+    let t = tape.constant(vector(8));
+    for error in [
+        tape.backward(y.sum(), x).unwrap_err(),
+        tape.grad(y.sum(), x).value().unwrap_err(),
+        tape.plain().jvp(y, [(x, vector(8))]).unwrap_err(),
+        tape.jvp(y, [(x, t)]).value().unwrap_err(),
+    ] {
+        let text = error.to_string();
+        let start = "checkpoint: the function returned another value when it ran again: element ";
+        assert!(text.starts_with(start) && text.contains(&at), "{text}, not {at}");
+        assert!(text.contains("its result must depend on its inputs only"), "{text}");
+    }
+    // Trusted, it gets the gradient of another mask.
+    tape.trust_checkpoints();
+    tape.backward(y.sum(), x)?;
+    Ok(())
+}
+
+#[test]
+fn debug_builds_check_from_the_beginning() {
+    let tape = Tape::new();
+    let x = tape.var(vector(8));
+    let y = dropout(x).0.sum();
+    assert_eq!(tape.backward(y, x).is_err(), cfg!(debug_assertions));
+}
+
+#[test]
+fn a_checkpoint_in_a_checkpoint_is_checked_like_the_outer_one() -> Tested {
+    // The inner function is fine in the first two runs, in which the outer one computes its value.
+    for (checked, plain) in [(true, true), (true, false), (false, true), (false, false)] {
+        let tape = Tape::<Reference>::new();
+        if checked {
+            tape.check_checkpoints()
+        } else {
+            tape.trust_checkpoints()
+        }
+        let (x, runs) = (tape.var(vector(2)), Rc::new(Cell::new(0)));
+        let y = checkpoint(
+            move |x| {
+                let runs = Rc::clone(&runs);
+                checkpoint(
+                    move |x| {
+                        let run = runs.replace(runs.get() + 1);
+                        if run < 2 { x.sin() } else { x.cos() }
+                    },
+                    x,
+                )
+            },
+            x,
+        );
+        let failed = match plain {
+            true => tape.backward(y.sum(), x).is_err(),
+            false => tape.grad(y.sum(), x).value().is_err(),
+        };
+        assert_eq!(failed, checked);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_nan_again_is_the_same() -> Tested {
+    let tape = Tape::<f64>::new();
+    tape.check_checkpoints();
+    let x = tape.var(-1.0);
+    assert!(tape.backward(checkpoint(|x| x.sqrt() + x.ln(), x), x)?.is_nan());
+    Ok(())
+}
+
 #[test]
 fn a_handle_of_another_tape_is_an_error() -> Tested {
     let elsewhere: &'static Tape<Reference> = Box::leak(Box::default());

@@ -8,6 +8,7 @@ use expect_test::{Expect, expect};
 use grad_conformance::{Case, Reference, catalogue};
 use grad_core::extend::{ByPartial, Cotangents, Elementwise, Op, Primal};
 use grad_core::inspect::{Quantity, Verdict};
+use grad_core::transform::{checkpoint, custom_jvp, custom_vjp};
 use grad_core::{Error, ErrorKind, Pool, ScalarError, Shape, Tape, TensorLike, Var};
 use support::{Fault, Faulty};
 
@@ -555,6 +556,55 @@ fn a_rule_of_the_users_own_is_named() {
           value of poisoned       []: -1.0000
           argument 0 of poisoned  []: -1.0000"#]],
     );
+}
+
+/// Fails unless every sweep gives `expected`, plain and recorded, in both modes.
+fn assert_all_sweeps<'t>(y: Var<'t, f64>, x: Var<'t, f64>, expected: f64) -> Tested {
+    let tape = y.tape();
+    let t = tape.constant(1.0);
+    assert_eq!(tape.backward(y, x)?, expected);
+    assert_eq!(tape.grad(y, x).item()?, expected);
+    assert_eq!(tape.plain().jvp(y, [(x, 1.0)])?, expected);
+    assert_eq!(tape.jvp(y, [(x, t)]).item()?, expected);
+    Ok(())
+}
+
+#[test]
+fn infinities_inside_of_a_users_rule_or_function_are_its_own_business() -> Tested {
+    let tape = watched::<f64>();
+    let x = tape.var(0.0);
+    // 1 / (1 / 0) = 0 on the way.
+    let by_vjp = custom_vjp("double", x, |x| x * 2.0, |x, _, ct| ct * (2.0 + x.recip().recip()));
+    let by_jvp = custom_jvp("double", x, |x| x * 2.0, |x, _, t| t * (2.0 + x.recip().recip()));
+    let inside = checkpoint(|x| x * 2.0 + x.detach().recip().recip(), x);
+    for y in [by_vjp, by_jvp, inside] {
+        assert_all_sweeps(y, x, 2.0)?;
+    }
+    // Outside they are an error as before.
+    assert!(error(x.recip().value()).to_string().starts_with("recip: the value is not finite"));
+    Ok(())
+}
+
+#[test]
+fn infinities_that_leave_a_users_rule_or_function_are_found_in_every_sweep() {
+    let tape = watched::<f64>();
+    let x = tape.var(0.0);
+    let by_vjp = custom_vjp("double", x, |x| x * 2.0, |x, _, ct| ct * x.recip());
+    let by_jvp = custom_jvp("double", x, |x| x * 2.0, |x, _, t| t * x.recip());
+    for y in [by_vjp, by_jvp] {
+        let (t, found) = (tape.constant(1.0), |text: Error| text.to_string());
+        for text in [found(error(tape.backward(y, x))), found(error(tape.grad(y, x).value()))] {
+            assert!(text.starts_with("var: the cotangent is not finite, at "), "{text}");
+        }
+        for text in [
+            found(error(tape.plain().jvp(y, [(x, 1.0)]))),
+            found(error(tape.jvp(y, [(x, t)]).value())),
+        ] {
+            assert!(text.starts_with("double: the tangent is not finite, at "), "{text}");
+        }
+    }
+    let value = checkpoint(|x| x.recip(), x).value();
+    assert!(error(value).to_string().starts_with("checkpoint: the value is not finite"));
 }
 
 #[test]

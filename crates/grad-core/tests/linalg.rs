@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use grad_conformance::{Random, Reference};
-use grad_core::{Error, ErrorKind, Tape, Var};
+use grad_core::{Error, ErrorKind, Tape, Var, transform};
 
 type Tested = Result<(), Error>;
 type Handle<'t> = Var<'t, Reference>;
@@ -405,11 +405,242 @@ fn derivatives_that_do_not_exist_at_repeated_eigenvalues_are_not_finite() -> Tes
     let ct = tape.constant(tensor(&[2, 2], &[1.0, 2.0, 3.0, 4.0]));
     let da = tape.vjp(v, ct, a).to_host()?;
     assert!(da.iter().all(|x| !x.is_finite()), "{da:?}");
-    // Those of w₁² + w₂² = Σ aᵢⱼ² do exist, but cannot be told from others: no silent zero.
+    // Those of w₁² + w₂² = Σ aᵢⱼ² do exist.
     let da = tape.grad((w * w).sum(), a);
     let u = tape.constant(tensor(&[2, 2], &[0.0, 1.0, 1.0, 0.0]));
-    let second = tape.grad((da * u).sum(), a).to_host()?;
+    assert_close(&tape.grad((da * u).sum(), a).to_host()?, &[0.0, 2.0, 2.0, 0.0]);
+    // Over a tangent they cannot be told from others: no silent zero.
+    let second = tape.grad(tape.jvp((w * w).sum(), [(a, u)]), a).to_host()?;
     assert!(second.iter().any(|x| !x.is_finite()), "{second:?}");
+    Ok(())
+}
+
+/// `Q diag(d) Qᵀ` and Q, an orthogonal matrix.
+fn with_eigenvalues(d: &[f64], seed: u64) -> (Reference, Vec<f64>) {
+    let n = d.len();
+    let u = random(&[n], seed);
+    let length: f64 = u.data().iter().map(|x| x * x).sum();
+    let q: Vec<f64> = (0..n * n)
+        .map(|at| {
+            let (i, j) = (at / n, at % n);
+            f64::from(u8::from(i == j)) - 2.0 * u.data()[i] * u.data()[j] / length
+        })
+        .collect();
+    let a = product(&product(&q, &diagonal(d), n), &transposed(&q, n), n);
+    (tensor(&[n, n], &a), q)
+}
+
+fn diagonal(d: &[f64]) -> Vec<f64> {
+    let n = d.len();
+    (0..n * n).map(|at| if at / n == at % n { d[at / n] } else { 0.0 }).collect()
+}
+
+fn transposed(a: &[f64], n: usize) -> Vec<f64> {
+    (0..n * n).map(|at| a[at % n * n + at / n]).collect()
+}
+
+fn product(a: &[f64], b: &[f64], n: usize) -> Vec<f64> {
+    let element = |i: usize, j: usize| (0..n).map(|k| a[i * n + k] * b[k * n + j]).sum();
+    (0..n * n).map(|at| element(at / n, at % n)).collect()
+}
+
+/// `Σ φ(w)`, with φ' and φ''.
+struct Sum {
+    name: &'static str,
+    of: for<'t> fn(Var<'t, Reference>) -> Var<'t, Reference>,
+    first: fn(f64) -> f64,
+    second: fn(f64) -> f64,
+}
+
+const SUMS: [Sum; 3] = [
+    Sum { name: "cubes", of: |w| w.powi(3).sum(), first: |w| 3.0 * w * w, second: |w| 6.0 * w },
+    Sum { name: "exp", of: |w| w.exp().sum(), first: f64::exp, second: f64::exp },
+    Sum { name: "ln", of: |w| w.ln().sum(), first: f64::recip, second: |w| -1.0 / (w * w) },
+];
+
+impl Sum {
+    /// H T by the formula: in the basis Q it is `Γ ∘ T`, with the divided differences of φ'.
+    fn expected(&self, d: &[f64], q: &[f64], t: &[f64]) -> Vec<f64> {
+        let n = d.len();
+        let symmetric: Vec<f64> =
+            t.iter().zip(transposed(t, n)).map(|(x, y)| (x + y) / 2.0).collect();
+        let mut m = product(&product(&transposed(q, n), &symmetric, n), q, n);
+        for (at, m) in m.iter_mut().enumerate() {
+            let (x, y) = (d[at / n], d[at % n]);
+            *m *= match x == y {
+                true => (self.second)(x),
+                false => ((self.first)(x) - (self.first)(y)) / (x - y),
+            };
+        }
+        product(&product(q, &m, n), &transposed(q, n), n)
+    }
+}
+
+/// H T by reverse over reverse, forward over reverse and a column at a time, and then by reverse over
+/// forward and forward over forward, element by element.
+fn hessian_times(
+    of: impl for<'t> Fn(Var<'t, Reference>) -> Var<'t, Reference>,
+    a: &Reference,
+    t: &Reference,
+) -> Result<[Vec<f64>; 5], Error> {
+    let reverse = transform::vhp(|a| of(Var::eigvalsh(a)), a.clone(), t.clone())?;
+    let tape = Tape::new();
+    let (a_var, t_var) = (tape.var(a.clone()), tape.constant(t.clone()));
+    let n = a_var.shape()?[0];
+    let gradient = tape.grad(of(a_var.eigvalsh()), a_var);
+    let forward = tape.jvp(gradient, [(a_var, t_var)]);
+    let hessian = transform::hessian(|a| of(Var::eigvalsh(a)), a.clone())?;
+    let columns = product_with(hessian.data(), t.data());
+    let reverse_over_forward =
+        tape.backward(tape.jvp(of(a_var.eigvalsh()), [(a_var, t_var)]), a_var)?;
+    let slope = tape.jvp(of(a_var.eigvalsh()), [(a_var, t_var)]);
+    let mut twice_forward = Vec::new();
+    for at in 0..n * n {
+        let unit: Vec<f64> = (0..n * n).map(|other| f64::from(u8::from(at == other))).collect();
+        let pushed = tape.plain().jvp(slope, [(a_var, tensor(&[n, n], &unit))])?;
+        twice_forward.extend(pushed.data());
+    }
+    Ok([
+        reverse.data().to_vec(),
+        forward.to_host()?,
+        columns,
+        reverse_over_forward.data().to_vec(),
+        twice_forward,
+    ])
+}
+
+fn product_with(hessian: &[f64], t: &[f64]) -> Vec<f64> {
+    hessian.chunks(t.len()).map(|row| row.iter().zip(t).map(|(h, t)| h * t).sum()).collect()
+}
+
+#[test]
+fn hessians_of_functions_that_treat_equal_eigenvalues_alike_are_right() -> Tested {
+    let cases: [&[f64]; 6] = [
+        &[2.0, 2.0],
+        &[2.0, 2.0, 2.0],
+        &[1.0, 2.0, 3.0],
+        &[2.0, 2.0, 3.0, 5.0],
+        &[1.0, 2.0, 2.0, 2.0],
+        &[1.0, 1.0, 2.0, 2.0, 3.0],
+    ];
+    for (seed, d) in cases.into_iter().enumerate() {
+        let n = d.len();
+        let (a, q) = with_eigenvalues(d, seed as u64 + 3);
+        let t = random(&[n, n], seed as u64 + 20);
+        for sum in SUMS {
+            let expected = sum.expected(d, &q, t.data());
+            let scale = expected.iter().fold(1.0f64, |max, x| max.max(x.abs()));
+            let close = |found: &f64, expected: &f64| (found - expected).abs() < 1e-10 * scale;
+            for (way, found) in hessian_times(sum.of, &a, &t)?.into_iter().enumerate() {
+                let is_right = found.iter().zip(&expected).all(|(x, y)| close(x, y));
+                // Over a tangent it is right or not there.
+                let is_lost = way >= 3 && found.iter().any(|x| !x.is_finite());
+                assert!(
+                    is_right || is_lost,
+                    "{} of {d:?}, way {way}: {found:?}, not {expected:?}",
+                    sum.name
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_hessian_of_the_trace_of_the_cube_is_exact_at_a_multiple_of_the_identity() -> Tested {
+    let a = tensor(&[3, 3], &diagonal(&[2.0; 3]));
+    let t = random(&[3, 3], 4);
+    let [reverse, forward, ..] = hessian_times(|w| w.powi(3).sum(), &a, &t)?;
+    // 3 (A T + T A) of the symmetric part of T
+    let expected: Vec<f64> =
+        t.data().iter().zip(transposed(t.data(), 3)).map(|(x, y)| 6.0 * (x + y)).collect();
+    assert_close(&reverse, &expected);
+    assert_close(&forward, &expected);
+    Ok(())
+}
+
+#[test]
+fn a_batch_may_have_equal_eigenvalues_in_some_matrices() -> Tested {
+    let (d, e) = ([2.0, 2.0, 3.0], [1.0, 2.0, 4.0]);
+    let ((a, q), (b, r)) = (with_eigenvalues(&d, 1), with_eigenvalues(&e, 2));
+    let both = tensor(&[2, 3, 3], &[a.data(), b.data()].concat());
+    let t = random(&[2, 3, 3], 5);
+    for sum in SUMS {
+        let found = transform::vhp(|a| (sum.of)(Var::eigvalsh(a)), both.clone(), t.clone())?;
+        let expected =
+            [sum.expected(&d, &q, &t.data()[..9]), sum.expected(&e, &r, &t.data()[9..])].concat();
+        let error = found.data().iter().zip(&expected).map(|(x, y)| (x - y).abs());
+        assert!(error.fold(0.0, f64::max) < 1e-9, "{}: {found:?}, not {expected:?}", sum.name);
+    }
+    Ok(())
+}
+
+#[test]
+fn second_derivatives_of_what_sees_the_difference_of_equal_eigenvalues_are_not_finite() -> Tested {
+    let losses: [for<'t> fn(Var<'t, Reference>) -> Var<'t, Reference>; 5] = [
+        |w| w.narrow(-1, 0, 1).sum(),
+        |w| (w.narrow(-1, 1, 1) - w.narrow(-1, 0, 1)).sum(),
+        |w| w.narrow(-1, 1, 1).square().sum(),
+        |w| (w * w.new_constant([3], &[1.0, 2.0, 3.0])).square().sum(),
+        // The first derivatives are equal, the second ones are not.
+        |w| ((w - 2.0).square() * w.new_constant([3], &[1.0, 2.0, 3.0])).sum(),
+    ];
+    for d in [[2.0, 2.0, 3.0], [2.0, 2.0, 2.0]] {
+        let (a, _) = with_eigenvalues(&d, 7);
+        for (place, loss) in losses.into_iter().enumerate() {
+            for (way, found) in hessian_times(loss, &a, &random(&[3, 3], 8))?.iter().enumerate() {
+                assert!(found.iter().any(|x| !x.is_finite()), "loss {place}, way {way}: {found:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_sees_the_difference_of_other_eigenvalues_is_right() -> Tested {
+    // The third eigenvalue moves by y² / (3 − 2) for an element y beside the 3.
+    let a = tensor(&[3, 3], &diagonal(&[2.0, 2.0, 3.0]));
+    let t = tensor(&[3, 3], &[0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
+    for found in &hessian_times(|w| w.narrow(-1, 2, 1).sum(), &a, &t)?[..3] {
+        assert_close(found, t.data());
+    }
+    Ok(())
+}
+
+#[test]
+fn third_derivatives_where_eigenvalues_are_equal_are_an_error_and_not_a_number() -> Tested {
+    let tape = Tape::<Reference>::new();
+    let a = tape.var(eye(2));
+    let u = tape.constant(random(&[2, 2], 1));
+    let da = tape.grad(a.eigvalsh().powi(4).sum(), a);
+    let dda = tape.grad((da * u).sum(), a);
+    let error = tape.backward((dda * u).sum(), a).unwrap_err().to_string();
+    assert!(error.contains("eigenvalues are equal, where derivatives above the second"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn nearly_equal_eigenvalues_cost_digits_in_proportion_to_their_gap() -> Tested {
+    for exponent in [-3, -6, -9, -12] {
+        let gap = 10.0f64.powi(exponent);
+        let d = [2.0, 2.0 + gap, 3.0];
+        let (a, q) = with_eigenvalues(&d, 9);
+        let t = random(&[3, 3], 10);
+        for sum in SUMS {
+            // The divided differences of φ' at the mean, since those of d would cancel as well.
+            let mean = [2.0 + gap / 2.0, 2.0 + gap / 2.0, 3.0];
+            let expected = sum.expected(&mean, &q, t.data());
+            for found in &hessian_times(sum.of, &a, &t)?[..3] {
+                let error = found.iter().zip(&expected).map(|(x, y)| (x - y).abs());
+                let error = error.fold(0.0, f64::max);
+                assert!(
+                    error < 100.0 * (f64::EPSILON / gap + gap),
+                    "{} 1e{exponent} {error}",
+                    sum.name
+                );
+            }
+        }
+    }
     Ok(())
 }
 

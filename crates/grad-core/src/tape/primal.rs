@@ -28,6 +28,12 @@ impl<'t, T: TensorLike> Primal<'t, T> {
         found.unwrap_or_else(|kind| self.tape.fail("primal", *kind))
     }
 
+    /// Argument `arg` itself, on the tape where the node is.
+    pub(crate) fn own(&self, arg: usize) -> Var<'t, T> {
+        let found = self.home.input(self.node, arg).map(|id| Var { tape: self.home, id });
+        found.unwrap_or_else(|kind| self.home.fail("primal", *kind))
+    }
+
     /// The value of the output.
     #[inline]
     pub fn y(&self) -> Var<'t, T> {

@@ -58,6 +58,8 @@ pub struct Tape<T: TensorLike> {
     pub(super) limit: u32,
     /// Whether `detect_nan` is on.
     pub(super) watches: Cell<bool>,
+    /// Whether `check_checkpoints` is on.
+    pub(crate) checks: Cell<bool>,
     /// Memory that one sweep leaves to the next.
     pub(crate) spare: Spare<T>,
 }
@@ -100,6 +102,7 @@ impl<T: TensorLike> Tape<T> {
             inherited: Cell::new(None),
             limit: limit.min(MAX_NODES) as u32,
             watches: Cell::new(false),
+            checks: Cell::new(cfg!(debug_assertions)),
             spare: Spare::default(),
         }
     }

@@ -16,8 +16,11 @@ impl<T: TensorLike> Tape<T> {
     /// are.
     ///
     /// What rules calculate with on the way is not looked at, since a zero cotangent stops an
-    /// infinite partial derivative; nor are tensors of integers. Programs that use infinities on
-    /// purpose, as for masking, [allow](Tape::allow_nan) them there.
+    /// infinite partial derivative; nor are tensors of integers. The same holds for a function that is
+    /// one operation, as [`checkpoint`](crate::transform::checkpoint()) and
+    /// [`custom_vjp`](crate::transform::custom_vjp) make them: what it computes inside is its own
+    /// business, and so is what its rule computes inside; what leaves them is looked at. Programs that
+    /// use infinities on purpose, as for masking, [allow](Tape::allow_nan) them there.
     ///
     /// Every check reads one number from the device, which takes time; while off, it costs
     /// nothing that could be measured.

@@ -42,8 +42,9 @@ use crate::transform::params::Params;
 /// ```
 ///
 /// It has one output; several are packed, by [`Tape::concat`] for instance. It must compute the
-/// same whenever it runs: random numbers are drawn outside, and passed in. A structure, which may
-/// be one of parameters, comes with the tape:
+/// same whenever it runs: random numbers are drawn outside, and passed in. Where
+/// [`Tape::check_checkpoints`] is on, as it is by default in debug builds, anything else is an error.
+/// A structure, which may be one of parameters, comes with the tape:
 ///
 /// ```
 /// # use grad_core::{Tape, transform::checkpoint};
@@ -66,8 +67,8 @@ use crate::transform::params::Params;
 ///
 /// # Errors
 /// Those in `f`, with their lines, as a void handle and from the sweep;
-/// [`Parameter`](crate::ErrorKind::Parameter) if the shape is another when `f` runs again, or if
-/// there are no inputs; [`ForeignHandle`](crate::ErrorKind::ForeignHandle).
+/// [`Parameter`](crate::ErrorKind::Parameter) if the shape is another when `f` runs again, or, where
+/// that is checked, a number is; or if there are no inputs; [`ForeignHandle`](crate::ErrorKind::ForeignHandle).
 #[track_caller]
 pub fn checkpoint<'t, T, P, F>(f: F, x: P) -> Var<'t, T>
 where
@@ -76,6 +77,39 @@ where
     P: Inputs<T, F, <P as Params>::Convention>,
 {
     apply("checkpoint", &x, f, |_| Recompute)
+}
+
+impl<T: TensorLike> Tape<T> {
+    /// From now on, a sweep compares what a [`checkpoint`] computes again with what it computed first,
+    /// and an element that differs is an error. In debug builds this is so from the beginning.
+    ///
+    /// A function that draws random numbers gives the value of one draw and the gradient of another,
+    /// and nothing else shows it. Elements are equal if their bits are, or if both are NaN: the same
+    /// computation gives the same bits, on the CPU and by the kernels of candle on a GPU. Where a
+    /// library adds up in an order that is not always the same, as some algorithms of cuDNN do,
+    /// [`Tape::trust_checkpoints`] allows that.
+    ///
+    /// The values of both runs are brought to the host, which takes a pass over each.
+    ///
+    /// ```
+    /// use grad_core::{Tape, transform::checkpoint};
+    /// use std::cell::Cell;
+    ///
+    /// let tape = Tape::<f64>::new();
+    /// tape.check_checkpoints();
+    /// let (x, draws) = (tape.var(3.0), Cell::new(0.0));
+    /// let y = checkpoint(move |x| x * draws.replace(draws.get() + 1.0), x);
+    /// let text = tape.backward(y, x).unwrap_err().to_string();
+    /// assert!(text.starts_with("checkpoint: the function returned another value when it ran again"));
+    /// ```
+    pub fn check_checkpoints(&self) {
+        self.checks.set(true);
+    }
+
+    /// Ends what [`Tape::check_checkpoints`] began: from now on, sweeps trust the functions.
+    pub fn trust_checkpoints(&self) {
+        self.checks.set(false);
+    }
 }
 
 struct Recompute;

@@ -3,7 +3,7 @@
 
 use std::panic::Location;
 
-use crate::ground::{Build, Error, ErrorKind, TensorLike};
+use crate::ground::{Build, Error, ErrorKind, TensorLike, backend};
 use crate::tape::{
     self, Body, Cotangents, Facts, Op, Primal, Reach, Tangents, Tape, Var, fail_without_tape,
 };
@@ -189,6 +189,8 @@ impl<T: TensorLike> tape::Function<T> for Function<T> {
             return Err(self.error(ErrorKind::Arity { expected: self.n_inputs, got: x.len() }));
         }
         let tape = Tape::new();
+        // What the function differentiates may be made of checkpoints.
+        x.iter().for_each(|x| tape.checks.set(x.tape.checks.get()));
         let mut inputs = Vec::with_capacity(x.len());
         for x in x {
             inputs.push(self.input(&tape, x.value()?, x.is_tracked()));
@@ -239,16 +241,37 @@ impl<T: TensorLike> Function<T> {
         p: &Primal<'_, T>,
         x: &[Var<'s, T>],
     ) -> Result<Var<'s, T>, Error> {
+        tape.checks.set(p.home.checks.get());
         let y = self.record(tape, x)?;
         let (first, again) = (p.y(), y);
         let (first, again) = ((first.shape()?, first.dtype()?), (again.shape()?, again.dtype()?));
         if first == again {
+            if p.home.checks.get() {
+                self.compare(&p.y().value()?, &y.value()?)?;
+            }
             return Ok(y);
         }
         let message = format!(
             "the function returned shape {} of {} first, and shape {} of {} when it ran again; \
              its result must depend on its inputs only",
             first.0, first.1, again.0, again.1
+        );
+        Err(self.error(ErrorKind::Parameter { message }))
+    }
+
+    /// Refuses a value that is not, bit for bit, the one of the first run.
+    fn compare(&self, first: &T, again: &T) -> Result<(), Error> {
+        let data = |x: &T| x.to_host().map_err(|error| self.error(backend(error)));
+        let (first, again) = (data(first)?, data(again)?);
+        let same = |x: f64, y: f64| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan());
+        let mut both = first.iter().zip(&again).enumerate();
+        let Some((at, (first, again))) = both.find(|(_, (x, y))| !same(**x, **y)) else {
+            return Ok(());
+        };
+        let message = format!(
+            "the function returned another value when it ran again: element {at} was {first} first, \
+             and then {again}; its result must depend on its inputs only, so random numbers are drawn \
+             outside, and passed in"
         );
         Err(self.error(ErrorKind::Parameter { message }))
     }
@@ -265,10 +288,12 @@ impl<T: TensorLike> Function<T> {
         self.check(tape, y)
     }
 
-    /// Runs a function of the user's, whose nodes and errors have its own lines.
+    /// Runs a function of the user's, whose nodes and errors have its own lines. `detect_nan` does not
+    /// look inside, on no tape: it looks at what comes out.
     pub(super) fn with_lines_of_the_user<A>(&self, tape: &Tape<T>, f: impl FnOnce() -> A) -> A {
         let lines = tape.lines();
         lines.release();
+        let _unwatched = tape.unwatched();
         f()
     }
 

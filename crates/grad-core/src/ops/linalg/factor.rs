@@ -1,6 +1,7 @@
 //! Factors of symmetric matrices, and the logarithm of determinants.
 
-use super::{pattern, same_square, square};
+use super::eigen::{blocks, values};
+use super::{constant, pattern, same_square, square};
 use crate::ground::{ErrorKind, Shape, Slice, TensorLike};
 use crate::kinds::stack_shape;
 use crate::tape::{Cotangents, Op, Primal, Tangents, Var};
@@ -152,16 +153,26 @@ fn pushed<'t, T: TensorLike>(p: &Primal<'t, T>, t: Var<'t, T>, shape: &Shape) ->
 
 /// The two parts of what `Eigh` packs: a row `[.., 1, n]`, and `[.., n, n]`.
 #[track_caller]
-fn values_and_vectors<T: TensorLike>(packed: Var<'_, T>) -> (Var<'_, T>, Var<'_, T>) {
+pub(super) fn values_and_vectors<T: TensorLike>(packed: Var<'_, T>) -> (Var<'_, T>, Var<'_, T>) {
     let n = packed.shape().ok().and_then(|shape| shape.last().copied()).unwrap_or(0);
     (packed.narrow(-2, 0, 1), packed.narrow(-2, 1, n))
 }
 
-/// F with `F_ij = 1 / (w_j − w_i)`, and 0 on the diagonal.
+/// F with `F_ij = 1 / (w_j − w_i)`, 0 on the diagonal, and infinite where eigenvalues cannot be told
+/// from each other.
+#[track_caller]
 fn inverse_gaps<T: TensorLike>(w: Var<'_, T>) -> Var<'_, T> {
     let n = w.shape().ok().and_then(|shape| shape.last().copied()).unwrap_or(0);
     let diagonal = pattern(w, n, |i, j| f64::from(u8::from(i == j)));
-    (1.0 - diagonal).mul_or_zero((w - w.mt() + diagonal).recip())
+    let gaps = w - w.mt() + diagonal;
+    let gaps = match (blocks(w), gaps.shape()) {
+        (Ok(blocks), Ok(shape)) if !blocks.are_trivial() => {
+            // Else the reciprocal of a rounding error would come out.
+            (constant(w, &shape, &blocks.mask()) - diagonal).where_(0.0, gaps)
+        }
+        _ => gaps,
+    };
+    (1.0 - diagonal).mul_or_zero(gaps.recip())
 }
 
 impl<'t, T: TensorLike> Var<'t, T> {
@@ -235,17 +246,32 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// [`Backend`](ErrorKind::Backend) if the backend's iteration does not converge;
     /// [`Parameter`](ErrorKind::Parameter) if the matrices are not square.
     ///
-    /// Where eigenvalues are equal: their first derivatives are right for functions that treat
-    /// equal ones alike, such as sums, as long as the eigenvectors are not used. Those of the
-    /// eigenvectors, and second derivatives of the eigenvalues, do not exist there in general, and
-    /// come out infinite or NaN. A matrix with an element that is infinite or NaN gives NaN.
-    /// Source: Giles (2008), §3.1; Magnus and Neudecker, "Matrix Differential Calculus", ch. 8.
+    /// Where eigenvalues are equal, or differ by no more than rounding (16 n ε of the largest):
+    ///
+    /// * The gradient of a function of the eigenvalues alone is right if it treats equal ones alike, as
+    ///   `w.exp().sum()` does. Of another one, such as `w.max()`, there is none, and what comes out is
+    ///   that of one choice of eigenvectors.
+    /// * So are its second derivatives, by a sweep in either mode over a recorded *gradient*:
+    ///   [`hessian`](crate::transform::hessian), [`vhp`](crate::transform::vhp), and `jvp`, `jacfwd` or
+    ///   `jacrev` of `grad`. If it sees the difference, they are NaN. All eigenvalues have to come from
+    ///   one call of this method.
+    /// * Over a recorded *tangent*, as in [`hvp`](crate::transform::hvp), second derivatives are NaN or
+    ///   infinite, unless they are right: one number for each eigenvalue cannot tell how their space
+    ///   turns. Derivatives above the second are an error, or not finite.
+    /// * Derivatives of the eigenvectors do not exist, and come out infinite or NaN.
+    ///
+    /// Nearly equal eigenvalues cost digits: at a gap g second derivatives have an error of about ε/g.
+    /// A matrix with an element that is infinite or NaN gives NaN.
+    /// Source: Giles (2008), §3.1; Magnus and Neudecker, "Matrix Differential Calculus", ch. 8; for
+    /// second derivatives Lewis and Sendov, "Twice differentiable spectral functions" (2001).
     #[track_caller]
     pub fn eigh(self) -> (Self, Self) {
-        let packed = self.symmetrised().unary(&Eigh);
-        let Ok(shape) = packed.shape() else { return (packed, packed) };
-        let (values, vectors) = values_and_vectors(packed);
-        (values.reshape(shape.without(&[shape.rank() - 2])), vectors)
+        let symmetric = self.symmetrised();
+        let packed = symmetric.unary(&Eigh);
+        if packed.is_void() {
+            return (packed, packed);
+        }
+        (values(symmetric, packed), values_and_vectors(packed).1)
     }
 
     /// The eigenvalues, ascending, of the symmetric parts `(A + Aᵀ) / 2` of square matrices; the
@@ -255,6 +281,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Those of [`Var::eigh`].
     #[track_caller]
     pub fn eigvalsh(self) -> Self {
-        self.eigh().0
+        let symmetric = self.symmetrised();
+        values(symmetric, symmetric.unary(&Eigh))
     }
 }

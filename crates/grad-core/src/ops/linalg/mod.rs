@@ -5,6 +5,7 @@
 //! `inv`, `slogdet`, `cholesky` and `eigh`. Their rules are made of the same operations again.
 
 mod det;
+mod eigen;
 mod factor;
 mod matmul;
 mod solve;
