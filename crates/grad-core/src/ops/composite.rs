@@ -8,7 +8,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// The variance of all elements, `Σ (x − mean)² / (n − correction)`.
     ///
     /// A correction of 1 estimates the variance of what a sample was drawn from, 0 is the variance
-    /// of the elements themselves.
+    /// of the elements themselves. The mean may be far larger than the differences from it.
     ///
     /// Shapes: any → `[]`.
     ///
@@ -56,8 +56,12 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     fn var_over(self, over: Over, correction: usize) -> Self {
         let Ok(shape) = self.shape() else { return self };
-        let deviation = self - self.mean_over(&over.kept());
-        deviation.square().sum_over(&over) / over.freedom(&shape, correction)
+        // Of the sum in place of the mean, 16 bits would overflow.
+        let mean = self.centered(&over).square().mean_over(&over);
+        match over.count(&shape) / over.freedom(&shape, correction) {
+            1.0 => mean,
+            corrected => mean * corrected,
+        }
     }
 
     /// The standard deviation of all elements, the square root of [`Var::var`].
@@ -102,15 +106,14 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     fn std_over(self, over: Over, correction: usize) -> Self {
         let Ok(shape) = self.shape() else { return self };
-        let deviation = self - self.mean_over(&over.kept());
         let freedom = over.freedom(&shape, correction);
-        deviation.norm_over(2.0, over) / freedom.sqrt()
+        self.centered(&over).norm_over(2.0, over) / freedom.sqrt()
     }
 
     /// Standardized over `axes`, then scaled and shifted:
     /// `(x − mean) / √(var + eps) · weight + bias`, with the variance of correction 0.
     ///
-    /// Shapes: unchanged; weight and bias broadcast against `x`. They may be numbers.
+    /// Shapes: unchanged; weight and bias broadcast to that of `x`. They may be numbers.
     ///
     /// ```math
     /// x̄ = (g − mean(g) − x̂ mean(g x̂)) / √(var + eps),   g = ȳ weight,
@@ -119,9 +122,10 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// # Errors
     /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange), [`RepeatedAxis`](ErrorKind::RepeatedAxis);
-    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch) if weight or bias do not broadcast.
+    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch) if weight or bias do not broadcast to that of `x`.
     ///
-    /// Non-smooth points: none for eps > 0.
+    /// Non-smooth points: none for eps > 0. No square overflows, and elements that are far from 0
+    /// and close to each other are standardized without loss.
     /// Source: Ba, Kiros and Hinton (2016), "Layer normalization".
     #[track_caller]
     pub fn layer_norm(
@@ -132,7 +136,11 @@ impl<'t, T: TensorLike> Var<'t, T> {
         eps: f64,
     ) -> Self {
         match self.over(axes, true) {
-            Ok(over) => self.standardized(&over, eps) * weight.into_var(self) + bias.into_var(self),
+            Ok(over) => {
+                let weight = weight.into_var(self).within("layer_norm", self);
+                let bias = bias.into_var(self).within("layer_norm", self);
+                self.centered(&over).by_mean_square(&over, eps) * weight + bias
+            }
             Err(kind) => self.void("layer_norm", kind),
         }
     }
@@ -140,7 +148,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Divided by the root of the mean square over `axes`, then scaled:
     /// `x / √(mean(x²) + eps) · weight`.
     ///
-    /// Shapes: unchanged; the weight broadcasts against `x`. It may be a number.
+    /// Shapes: unchanged; the weight broadcasts to that of `x`. It may be a number.
     ///
     /// ```math
     /// x̄ = (g − x̂ mean(g x̂)) / √(mean(x²) + eps),   g = ȳ weight,   x̂ = x / √(mean(x²) + eps)
@@ -148,15 +156,16 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// # Errors
     /// [`AxisOutOfRange`](ErrorKind::AxisOutOfRange), [`RepeatedAxis`](ErrorKind::RepeatedAxis);
-    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch) if the weight does not broadcast.
+    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch) if the weight does not broadcast to that of `x`.
     ///
-    /// Non-smooth points: none for eps > 0.
+    /// Non-smooth points: none for eps > 0. No square overflows.
     /// Source: Zhang and Sennrich (2019), "Root mean square layer normalization".
     #[track_caller]
     pub fn rms_norm(self, axes: impl Into<Axes>, weight: impl Operand<'t, T>, eps: f64) -> Self {
         match self.over(axes, true) {
             Ok(over) => {
-                self / (self.square().mean_over(&over) + eps).sqrt() * weight.into_var(self)
+                let weight = weight.into_var(self).within("rms_norm", self);
+                self.by_mean_square(&over, eps) * weight
             }
             Err(kind) => self.void("rms_norm", kind),
         }
@@ -185,7 +194,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
             Ok(over) => {
                 let weight = weight.channels("batch_norm", &shape);
                 let bias = bias.channels("batch_norm", &shape);
-                self.standardized(&over, eps) * weight + bias
+                self.centered(&over).by_mean_square(&over, eps) * weight + bias
             }
             Err(kind) => self.void("batch_norm", kind),
         }
@@ -215,11 +224,64 @@ impl<'t, T: TensorLike> Var<'t, T> {
         (self - mean) / (var + eps).sqrt() * weight + bias
     }
 
-    /// `(x − mean) / √(var + eps)`, for kept axes.
+    /// `x − mean`, with the mean of each reduction.
+    ///
+    /// Far from 0 the mean is rounded by more than the elements may differ. So they are shifted by
+    /// it first, which is exact near it, and the mean of what is left is right. The shift cancels in
+    /// the result, and so it is untracked.
     #[track_caller]
-    fn standardized(self, over: &Over, eps: f64) -> Self {
-        let deviation = self - self.mean_over(over);
-        deviation / (deviation.square().mean_over(over) + eps).sqrt()
+    fn centered(self, over: &Over) -> Self {
+        let over = over.kept();
+        let near = self - self.detach().mean_over(&over);
+        near - near.mean_over(&over)
+    }
+
+    /// `x / √(mean(x²) + eps)`, for kept axes.
+    ///
+    /// All is divided by about the larger of `max |x|` and `√eps` before it is squared, and so no
+    /// square overflows, and none that counts underflows.
+    #[track_caller]
+    fn by_mean_square(self, over: &Over, eps: f64) -> Self {
+        let Ok(shape) = self.shape() else { return self };
+        if over.count(&shape) == 0.0 {
+            return self; // There is no largest element, and nothing to divide.
+        }
+        let root = eps.sqrt();
+        let scale = self.scale_at_least(root, over);
+        let x = self / scale;
+        x / (x.square().mean_over(over) + (root / scale).square()).sqrt()
+    }
+
+    /// A power of two near the larger of `max |x|`, over kept axes, and `least`. To divide by it is
+    /// exact, and where it cancels in the result it is rightly untracked.
+    #[track_caller]
+    fn scale_at_least(self, least: f64, over: &Over) -> Self {
+        let largest = self.detach().norm_over(f64::INFINITY, over.kept());
+        largest.as_scale().maximum(least).log2().floor().exp2()
+    }
+
+    /// This operand of an operation that keeps the shape of `x`, if that is what it broadcasts to.
+    #[track_caller]
+    fn within(self, op: &'static str, x: Self) -> Self {
+        let (Ok(left), Ok(right)) = (self.shape(), x.shape()) else { return self };
+        if left.expands_to(&right) {
+            return self;
+        }
+        let rule = "are incompatible: the first, a weight or bias, must broadcast to the second";
+        self.void(op, ErrorKind::ShapeMismatch { left, right, rule })
+    }
+
+    /// This prediction and its target, if one of them broadcasts to the other.
+    ///
+    /// What broadcasts to a third shape is a mistake: of `[n, 1]` and `[n]` it would be all n² pairs.
+    #[track_caller]
+    fn beside(self, op: &'static str, target: Self) -> (Self, Self) {
+        let (Ok(left), Ok(right)) = (self.shape(), target.shape()) else { return (self, target) };
+        if left.expands_to(&right) || right.expands_to(&left) {
+            return (self, target);
+        }
+        let rule = "are incompatible: neither broadcasts to the other; reshape one of them";
+        (self.void(op, ErrorKind::ShapeMismatch { left, right, rule }), target)
     }
 
     /// This list with one element a channel, beside a tensor whose axis 1 are the channels.
@@ -252,7 +314,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Below eps, at the zero vector for instance, the norm counts as the constant eps, as in
     /// PyTorch: the value is 0, and the gradient y / (‖y‖ eps) is finite. PyTorch takes
-    /// eps = 10⁻⁸ if none is given.
+    /// eps = 10⁻⁸ if none is given. No product of large elements overflows.
     #[track_caller]
     pub fn cosine_similarity(self, y: Self, axis: isize, eps: f64) -> Self {
         let (Ok(left), Ok(right)) = (self.shape(), y.shape()) else { return self.mul(y) };
@@ -263,9 +325,16 @@ impl<'t, T: TensorLike> Var<'t, T> {
         let (x, y) = (self.expand(&shape), y.expand(&shape));
         match x.over(axis, false) {
             Ok(over) => {
-                let norms = x.norm_over(2.0, over.clone()).maximum(eps)
-                    * y.norm_over(2.0, over.clone()).maximum(eps);
-                (x * y).sum_over(&over) / norms
+                // Divided first: products of large elements would overflow.
+                let direction = |x: Self| {
+                    let scale = x.scale_at_least(eps, &over);
+                    let x = x / scale;
+                    x / x.norm_over(2.0, over.kept()).maximum(eps / scale)
+                };
+                if over.count(&shape) == 0.0 {
+                    return (x * y).sum_over(&over);
+                }
+                (direction(x) * direction(y)).sum_over(&over)
             }
             Err(kind) => self.void("cosine_similarity", kind),
         }
@@ -273,14 +342,16 @@ impl<'t, T: TensorLike> Var<'t, T> {
 
     /// The mean square of the differences, `mean((x − y)²)`.
     ///
-    /// Shapes: `x`, `y` → `[]`; they broadcast. Both are differentiated. Over no elements: NaN.
+    /// Shapes: `x`, `y` → `[]`; one of them broadcasts to the other. Both are differentiated. Over no
+    /// elements: NaN.
     ///
     /// ```math
     /// x̄ = 2 l̄ (x − y) / n,   ȳ = −x̄
     /// ```
     ///
     /// # Errors
-    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch) if neither shape broadcasts to the
+    /// other: of `[n, 1]` and `[n]` all n² pairs would be compared.
     ///
     /// Non-smooth points: none.
     ///
@@ -291,13 +362,15 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn mse_loss(self, target: impl Operand<'t, T>) -> Self {
-        (self - target.into_var(self)).square().mean()
+        let (x, y) = self.beside("mse_loss", target.into_var(self));
+        (x - y).square().mean()
     }
 
     /// The mean of a loss that is quadratic near 0 and linear from `delta` on:
     /// `d² / 2` where `|d| < delta`, else `delta (|d| − delta / 2)`, for `d = x − y`.
     ///
-    /// Shapes: `x`, `y` → `[]`; they broadcast. Both are differentiated. Over no elements: NaN.
+    /// Shapes: `x`, `y` → `[]`; one of them broadcasts to the other. Both are differentiated. Over no
+    /// elements: NaN.
     ///
     /// ```math
     /// x̄ = l̄ d / n where |d| < delta, else l̄ delta sign(d) / n;   ȳ = −x̄
@@ -305,7 +378,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// # Errors
     /// [`Parameter`](ErrorKind::Parameter) unless delta > 0;
-    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch) if neither shape broadcasts to the
+    /// other: of `[n, 1]` and `[n]` all n² pairs would be compared.
     ///
     /// At `|d| = delta` the second derivative is that of the linear part, 0.
     /// Source: Huber (1964), "Robust estimation of a location parameter".
@@ -321,7 +395,8 @@ impl<'t, T: TensorLike> Var<'t, T> {
             let message = format!("the delta of a Huber loss must be above 0, got {delta}");
             return self.void("huber_loss", ErrorKind::Parameter { message });
         }
-        let d = self - target.into_var(self);
+        let (x, y) = self.beside("huber_loss", target.into_var(self));
+        let d = x - y;
         // Both parts are q (d − q/2), with q = d and with q = ±delta, which is constant.
         let q = d.abs().lt(delta).where_(d, d.sign() * delta);
         q.mul_or_zero(d - q * 0.5).mean()
@@ -366,19 +441,21 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// The mean binary cross-entropy of logits `x` and probabilities `y`:
     /// `−y ln σ(x) − (1 − y) ln σ(−x)` for the logistic function σ.
     ///
-    /// Shapes: `x`, `y` → `[]`; they broadcast. Both are differentiated. Over no elements: NaN.
+    /// Shapes: `x`, `y` → `[]`; one of them broadcasts to the other. Both are differentiated. Over no
+    /// elements: NaN.
     ///
     /// ```math
     /// x̄ = l̄ (σ(x) − y) / n,   ȳ = −l̄ x / n
     /// ```
     ///
     /// # Errors
-    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch) if neither shape broadcasts to the
+    /// other: of `[n, 1]` and `[n]` all n² pairs would be compared.
     ///
     /// Non-smooth points: none. Stable for every finite logit, and for ±∞ with the right label.
     #[track_caller]
     pub fn bce_with_logits(self, target: impl Operand<'t, T>) -> Self {
-        let y = target.into_var(self);
-        (y.mul_or_zero((-self).softplus()) + (1.0 - y).mul_or_zero(self.softplus())).mean()
+        let (x, y) = self.beside("bce_with_logits", target.into_var(self));
+        (y.mul_or_zero((-x).softplus()) + (1.0 - y).mul_or_zero(x.softplus())).mean()
     }
 }

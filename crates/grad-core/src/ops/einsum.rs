@@ -262,7 +262,8 @@ impl<T: TensorLike> Tape<T> {
     ///
     /// `"ij,jk->ik"` is the matrix product, `"ii->i"` a diagonal, `"ij->"` a sum. Without `->` the
     /// output has the letters that occur once, in alphabetical order. `...` stands for any number
-    /// of axes, which broadcast; an axis of size 1 broadcasts too. Spaces do not count.
+    /// of axes, which broadcast; an axis of size 1 broadcasts against other operands, too. Spaces do
+    /// not count.
     ///
     /// Shapes: `"bhqd,bhkd->bhqk"` of `[b, h, q, d]`, `[b, h, k, d]` → `[b, h, q, k]`.
     ///

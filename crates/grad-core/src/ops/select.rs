@@ -1,7 +1,7 @@
 //! Choosing between values: comparisons, `where_`, `maximum`, `clamp`, and what has no derivative.
 
 use super::functions::{Ceil, Floor, Round, Sign, Trunc};
-use crate::ground::{Shape, TensorLike, call, infix};
+use crate::ground::{ErrorKind, Shape, TensorLike, call, infix};
 use crate::kinds::{ByPartial, Elementwise, Step};
 use crate::tape::{Operand, Primal, Var};
 
@@ -378,14 +378,15 @@ impl<'t, T: TensorLike> Var<'t, T> {
 
     /// `value` where `mask` is not 0, else `x`, elementwise: [`Var::where_`] in another order.
     ///
-    /// Shapes: `x`, mask → their broadcast.
+    /// Shapes: `x`, mask → their broadcast; the value, which may be a number, broadcasts to that.
     ///
     /// ```math
     /// x̄ = 0 where m, else ȳ
     /// ```
     ///
     /// # Errors
-    /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast.
+    /// [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the shapes do not broadcast, or if the
+    /// value would make the result larger.
     ///
     /// ```
     /// # let tape = grad_core::Tape::<f64>::new();
@@ -395,6 +396,14 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn masked_fill(self, mask: Self, value: impl Operand<'t, T>) -> Self {
+        let value = value.into_var(self);
+        if let (Ok(mask), Ok(x), Ok(left)) = (mask.shape(), self.shape(), value.shape())
+            && let Some(right) = x.broadcast(&mask)
+            && !left.expands_to(&right)
+        {
+            let rule = "are incompatible: the first, the value, must broadcast to the second";
+            return self.void("masked_fill", ErrorKind::ShapeMismatch { left, right, rule });
+        }
         mask.where_(value, self)
     }
 

@@ -2,6 +2,7 @@
 
 use std::f64::consts::PI;
 
+use super::elementwise::scale_of;
 use super::functions::{
     Acos, Acosh, Asin, Asinh, Atan, Atanh, Cos, Cosh, Sin, Sinh, Tan, Tanh, derivative,
 };
@@ -22,6 +23,9 @@ impl Elementwise for OnePlusSquare {
     const NAME: &'static str = "one_plus_square";
 
     fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        if self.s > 0.0 && (self.e, self.k) != (-1.0, 0) {
+            return self.scaled(x[0]);
+        }
         let base = match self.s {
             // (1 − x)(1 + x) loses no digits near ±1.
             -1.0 => x[0].neg()?.shift(1.0)?.mul(&x[0].shift(1.0)?)?,
@@ -46,6 +50,22 @@ impl Elementwise for OnePlusSquare {
 
     fn format(&self, x: &[&str]) -> String {
         call("one_plus_square", x, &format!("{}, {}, {}", self.s, self.e, self.k))
+    }
+}
+
+impl OnePlusSquare {
+    /// `(1 + x²)ᵉ xᵏ` where x² may overflow: `(1/m² + (x/m)²)ᵉ (x/m)ᵏ m²ᵉ⁺ᵏ` for `m = max(|x|, 1)`.
+    fn scaled<T: TensorLike>(&self, x: &T) -> Result<T, T::Error> {
+        let m = scale_of(&x.abs()?.maximum(&x.scalar(1.0)?)?)?;
+        let (one, x) = (m.recip()?, x.div(&m)?);
+        let base = one.square()?.add(&x.square()?)?;
+        let power = match self.e {
+            -0.5 => base.rsqrt()?,
+            e => base.powf(e)?,
+        };
+        let power = if self.k == 0 { power } else { power.mul_or_zero(&x.powi(self.k)?)? };
+        // The exponents of the base are halves.
+        power.mul(&m.powi((2.0 * self.e) as i32 + self.k)?)
     }
 }
 
