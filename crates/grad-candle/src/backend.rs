@@ -79,6 +79,8 @@ impl TensorLike for CandleTensor {
     fn acosh(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Acosh, &self.0)) }
     fn atanh(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Atanh, &self.0)) }
     fn erf(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Erf, &self.0)) }
+    fn normal_cdf(&self) -> Result<Self> { wrap(each::function_on_cpu(k::NormalCdf, &self.0)) }
+    fn normal_cdf_tanh(&self) -> Result<Self> { wrap(each::function_on_cpu(k::NormalCdfTanh, &self.0)) }
     fn floor(&self) -> Result<Self> { wrap(each::function("floor", Tensor::floor, &self.0)) }
     fn ceil(&self) -> Result<Self> { wrap(each::function("ceil", Tensor::ceil, &self.0)) }
     fn round(&self) -> Result<Self> { wrap(each::function_on_cpu(k::Round, &self.0)) }

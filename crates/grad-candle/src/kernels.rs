@@ -10,6 +10,7 @@ use candle_core::cpu_backend::{Map1, Map2, unary_map};
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Error, Layout, NdIter, Result, Shape, WithDType,
 };
+use grad_core::extend::{normal_cdf, normal_cdf_tanh};
 
 /// A function of two numbers, applied to the elements of two tensors of one shape.
 pub(crate) trait Function2 {
@@ -205,6 +206,8 @@ in_f64! {
     Acosh: libm::acosh;
     Atanh: libm::atanh;
     Erf: libm::erf;
+    NormalCdf: normal_cdf;
+    NormalCdfTanh: normal_cdf_tanh;
     Round: f64::round_ties_even;
     Trunc: f64::trunc;
     Rsqrt: |x: f64| 1.0 / x.sqrt();

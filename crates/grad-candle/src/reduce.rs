@@ -7,9 +7,9 @@ use std::cmp::Reverse;
 use candle_core::{DType, Device, Tensor};
 use grad_core::extend::{ErrorKind, Shape};
 
-use crate::elementwise::must_be_float;
+use crate::elementwise::{function_on_cpu, must_be_float};
 use crate::error::Result;
-use crate::kernels::{Fold, Lines, Maximum, Minimum, Reduce, Sum};
+use crate::kernels::{Fold, Lines, Log1p, Maximum, Minimum, Reduce, Sum};
 use crate::tensor::{count, zeros};
 
 pub(crate) fn sum(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
@@ -108,7 +108,11 @@ pub(crate) fn log_softmax(x: &Tensor, axis: usize) -> Result<Tensor> {
     }
     along("log_softmax", x, axis, |line| {
         subtract_largest(line);
-        let ln_sum = line.iter().map(|x| x.exp()).sum::<f64>().ln();
+        // One of the largest, which is 1 in the sum, stays out of it: so a sum that would round to 1
+        // keeps its digits.
+        let ties = line.iter().filter(|x| **x == 0.0).count() as f64 - 1.0;
+        let others: f64 = line.iter().filter(|x| **x != 0.0).map(|x| x.exp()).sum();
+        let ln_sum = (others + ties).ln_1p();
         line.iter_mut().for_each(|x| *x -= ln_sum);
     })
 }
@@ -178,7 +182,7 @@ fn shape_without(x: &Tensor, axes: &[usize]) -> Result<Shape> {
 
 /// Compositions of candle's operations, right on every device. There are elements and axes.
 mod portable {
-    use super::{DType, Result, Shape, Tensor, count};
+    use super::{DType, Log1p, Result, Shape, Tensor, count, function_on_cpu};
 
     /// A reduction of one axis that keeps the axis.
     pub(super) type Along = fn(&Tensor, usize) -> candle_core::Result<Tensor>;
@@ -211,7 +215,12 @@ mod portable {
 
     pub(super) fn log_softmax(x: &Tensor, axis: usize) -> Result<Tensor> {
         let Some(x) = below_max(x, axis)? else { return Ok(x.clone()) };
-        Ok(x.broadcast_sub(&sum(&x.exp()?, &[axis])?.unsqueeze(axis)?.log()?)?)
+        let zero = x.zeros_like()?;
+        let largest = x.eq(&zero)?;
+        let others = sum(&largest.where_cond(&zero, &x.exp()?)?, &[axis])?;
+        let ties = sum(&largest.to_dtype(x.dtype())?, &[axis])?.affine(1.0, -1.0)?;
+        let ln_sum = function_on_cpu(Log1p, &(others + ties)?)?;
+        Ok(x.broadcast_sub(&ln_sum.unsqueeze(axis)?)?)
     }
 
     /// `x` minus its largest element along an axis; 0 where it is the largest, even if infinite.

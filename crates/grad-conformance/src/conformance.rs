@@ -69,6 +69,16 @@ macro_rules! conformance_of {
         fn random_programs_fail_like_the_reference() -> $crate::Verdict {
             $crate::fuzz::fails_like_the_reference(&$model(), 0..100)
         }
+
+        #[test]
+        fn tails_keep_their_digits() -> $crate::Verdict {
+            $crate::tails(&$model())
+        }
+
+        #[test]
+        fn tails_of_sums_of_exponentials_keep_their_digits() -> $crate::Verdict {
+            $crate::tails_of_three(&$model())
+        }
     };
 }
 

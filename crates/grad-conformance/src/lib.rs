@@ -11,6 +11,7 @@ mod matrices;
 pub mod methods;
 mod minimal;
 pub mod reference;
+mod tails;
 #[cfg(feature = "vectors")]
 pub mod vectors;
 
@@ -22,6 +23,7 @@ pub use laws::operation;
 pub use methods::{method, misuse_is_an_error};
 pub use minimal::Minimal;
 pub use reference::Reference;
+pub use tails::{tails, tails_of_three};
 
 /// For the macros, which expand in crates that need not know it.
 #[doc(hidden)]

@@ -397,6 +397,8 @@ table! { $
     acosh { ALL Function |x| x.acosh() => [16], [], [2, 3], [0]; }
     atanh { ALL Function |x| x.atanh() => [16], [], [2, 3], [0]; }
     erf { ALL Function |x| x.erf() => [16], [], [2, 3], [0]; }
+    normal_cdf { ALL Function |x| x.normal_cdf() => [16], [], [2, 3], [0]; }
+    normal_cdf_tanh { ALL Function |x| x.normal_cdf_tanh() => [16], [], [2, 3], [0]; }
     floor { HALVES Exact |x| x.floor() => [13], [], [2, 3], [0]; }
     ceil { HALVES Exact |x| x.ceil() => [13], [], [2, 3], [0]; }
     round { HALVES Exact |x| x.round() => [13], [], [2, 3], [0]; }

@@ -471,9 +471,14 @@ fn functions_that_saturate_have_derivative_zero_at_infinity_to_every_order() {
 }
 
 #[test]
-fn tanh_at_20_is_1_with_derivative_0() {
-    // trap tanh_large
-    assert_eq!(derivatives(|x| x.tanh(), 20.0), [1.0, 0.0, 0.0, 0.0]);
+fn tanh_at_20_is_1_and_keeps_its_derivatives() {
+    // trap tanh_large, where others have 0. With e = e⁻⁴⁰, tanh′ = 4 e / (1 + e)², and each further
+    // derivative is −2 tanh times the one before, up to a relative e.
+    let slope = 4.0 * f64::exp(-40.0);
+    let expected = [1.0, slope, -2.0 * slope, 4.0 * slope];
+    for (got, expected) in derivatives(|x| x.tanh(), 20.0).into_iter().zip(expected) {
+        assert!((got - expected).abs() <= 4.0 * f64::EPSILON * expected.abs(), "{got:e}");
+    }
 }
 
 // The corners of exponentials and logarithms.
@@ -583,13 +588,14 @@ fn log_sigmoid_has_its_limits() {
 }
 
 #[test]
-fn logarithm_of_a_sigmoid_that_has_become_zero_stays_nan() {
+fn logarithms_of_what_has_become_zero_have_no_finite_derivative() {
     // trap log_sigmoid_naive: ∞ · 0 by IEEE, as in PyTorch and JAX; log_sigmoid is right.
     let [y, dx, _] = trap(|x| x.sigmoid().ln(), &[-800.0]);
     assert!(y[0] == NEG_INFINITY && dx[0].is_nan());
-    // trap log1mtanh2
-    let [y, dx, _] = trap(|x| (1.0 - x.tanh() * x.tanh()).ln(), &[20.0]);
-    assert!(y[0] == NEG_INFINITY && dx[0].is_nan());
+    // trap log1mtanh2: the derivative of ln is ∞, and that of tanh is not 0.
+    let [y, dx, ddx] = trap(|x| (1.0 - x.tanh() * x.tanh()).ln(), &[20.0]);
+    assert!(y[0] == NEG_INFINITY && dx[0] == NEG_INFINITY, "{y:?} {dx:?} {ddx:?}");
+    assert!(ddx[0].is_nan(), "{ddx:?}");
 }
 
 #[test]

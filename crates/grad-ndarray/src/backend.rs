@@ -64,6 +64,8 @@ impl<A: Element> TensorLike for NdTensor<A> {
     fn acosh(&self) -> Result<A> { self.unary(Unary::Acosh) }
     fn atanh(&self) -> Result<A> { self.unary(Unary::Atanh) }
     fn erf(&self) -> Result<A> { self.unary(Unary::Erf) }
+    fn normal_cdf(&self) -> Result<A> { self.unary(Unary::NormalCdf) }
+    fn normal_cdf_tanh(&self) -> Result<A> { self.unary(Unary::NormalCdfTanh) }
     fn sigmoid(&self) -> Result<A> { self.unary(Unary::Sigmoid) }
     fn softplus(&self) -> Result<A> { self.unary(Unary::Softplus) }
     fn relu(&self) -> Result<A> { self.unary(Unary::Relu) }

@@ -193,6 +193,8 @@ fn unary_formula<A: Element, U: UseMap<A>>(function: Unary, user: U) -> U::Outpu
         Unary::Acosh => user.with(|x: A| A::from_f64(libm::acosh(x.to_f64()))),
         Unary::Atanh => user.with(|x: A| A::from_f64(libm::atanh(x.to_f64()))),
         Unary::Erf => user.with(math::Erf),
+        Unary::NormalCdf => user.with(math::NormalCdf),
+        Unary::NormalCdfTanh => user.with(math::NormalCdfTanh),
         Unary::Sigmoid => user.with(math::Sigmoid),
         Unary::Softplus => user.with(math::Softplus),
         Unary::Relu => user.with(|x: A| if x < A::ZERO { A::ZERO } else { x }),

@@ -88,18 +88,22 @@ impl Kind for LogSoftmax {
         scratch.clear();
         scratch.extend_from_slice(rows);
         scratch.iter_mut().for_each(|x| *x = Exp.at::<S>(*x));
-        for (row, exp) in rows.chunks_exact_mut(n).zip(scratch.chunks_exact(n)) {
-            let ln = A::from_f64(sum(exp).ln());
+        for (row, exp) in rows.chunks_exact_mut(n).zip(scratch.chunks_exact_mut(n)) {
+            let ln = A::from_f64(ln_sum(row, exp));
             row.iter_mut().for_each(|x| *x -= ln);
         }
     }
 
     #[inline(always)]
     fn columns<S: Simd, A: Element>(self, rows: &mut [A], sums: &mut [f64]) {
+        let mut ties = vec![-1.0; sums.len()];
         for row in rows.chunks_exact(sums.len()) {
-            row.iter().zip(&mut *sums).for_each(|(&x, sum)| *sum += Exp.at::<S>(x).to_f64());
+            for ((&x, sum), ties) in row.iter().zip(&mut *sums).zip(&mut ties) {
+                let e = Exp.at::<S>(x).to_f64();
+                *(if x == A::ZERO { ties } else { sum }) += e;
+            }
         }
-        sums.iter_mut().for_each(|sum| *sum = sum.ln());
+        sums.iter_mut().zip(&ties).for_each(|(sum, ties)| *sum = (*sum + ties).ln_1p());
         for row in rows.chunks_exact_mut(sums.len()) {
             row.iter_mut().zip(&*sums).for_each(|(x, &ln)| *x -= A::from_f64(ln));
         }
@@ -148,6 +152,19 @@ impl<A: Element, K: Kind> WithSimd for Normalize<'_, A, K> {
 #[inline(always)]
 fn below<A: Element>(x: A, max: A) -> A {
     if x == max { A::ZERO } else { x - max }
+}
+
+/// The logarithm of the sum of `exp`, the exponentials of a row of `x − max`. One of the largest,
+/// which is 1 in the sum, stays out of it, so that a sum that would round to 1 keeps its digits.
+#[inline(always)]
+fn ln_sum<A: Element>(row: &[A], exp: &mut [A]) -> f64 {
+    let mut ties = -1.0;
+    for (&x, e) in row.iter().zip(&mut *exp) {
+        let is_largest = x == A::ZERO;
+        ties += if is_largest { 1.0 } else { 0.0 };
+        *e = if is_largest { A::ZERO } else { *e };
+    }
+    (sum(exp) + ties).ln_1p()
 }
 
 /// The sum of the elements, in lanes.

@@ -41,6 +41,8 @@ functions! {
     sigmoid: 2.5, |x| if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) };
     softplus: 2.0, |x| x.max(0.0) + (-x.abs()).exp().ln_1p();
     erf: 1.5, libm::erf;
+    normal_cdf: 6.0, grad_core::extend::normal_cdf;
+    normal_cdf_tanh: 6.0, grad_core::extend::normal_cdf_tanh;
     sin: 1.5, f64::sin;
     cos: 1.5, f64::cos;
 }

@@ -77,7 +77,8 @@ fn trap<'t, T: TensorLike>(name: &str, x: &[Var<'t, T>]) -> Option<(Var<'t, T>, 
         ("softmax_large", &[x]) => (x.softmax(0), Torch),
         ("sigmoid_lib", &[x]) => (x.sigmoid(), Torch),
         ("log_sigmoid_lib", &[x]) => (x.log_sigmoid(), Torch),
-        ("tanh_large", &[x]) => (x.tanh(), Torch),
+        // Others have 0; the derivatives are 4 e⁻⁴⁰ and −8 e⁻⁴⁰.
+        ("tanh_large", &[x]) => (x.tanh(), Ours(&[1.0], &[&[1.699_341_702_116_635_5e-17]], &[&[-3.398_683_404_233_271e-17]])),
         // softplus has no threshold.
         ("softplus_lib", &[x]) => (x.softplus(), Jax),
         ("lse_inf", &[x]) => (x.logsumexp(), Ours(&[INF], &[&[1.0, 0.0]], &[&[0.0, 0.0]])),
@@ -85,7 +86,8 @@ fn trap<'t, T: TensorLike>(name: &str, x: &[Var<'t, T>]) -> Option<(Var<'t, T>, 
         ("logaddexp_neginf", &[x, y]) => (x.logaddexp(y), Ours(&[-INF], &[&[0.5], &[0.5]], &[&[0.0], &[0.0]])),
         // Unstable forms stay what they are: these follow IEEE 754.
         ("softmax_naive", &[x]) => (x.exp() / x.exp().sum(), Torch),
-        ("log1mtanh2", &[x]) => ((1.0 - x.tanh().square()).ln(), Torch),
+        // The derivative of ln is ∞, and that of tanh is not 0 as elsewhere.
+        ("log1mtanh2", &[x]) => ((1.0 - x.tanh().square()).ln(), Ours(&[-INF], &[&[-INF]], &[&[NAN]])),
         ("log_sigmoid_naive", &[x]) => (x.sigmoid().ln(), Torch),
         ("sqrt_0_sq", &[x]) => (x.square().sqrt(), TorchToFirstOrder),
         // The product is not masked, but the cotangent of ln is zero: strong zero.

@@ -75,6 +75,8 @@ unary! {
     Acosh acosh
     Atanh atanh
     Erf erf
+    NormalCdf normal_cdf
+    NormalCdfTanh normal_cdf_tanh
     Sigmoid sigmoid
     Softplus softplus
     Relu relu

@@ -3,6 +3,7 @@
 mod error;
 mod format;
 mod kernel;
+mod normal;
 mod not_finite;
 mod random;
 mod scalar;
@@ -12,6 +13,7 @@ mod tensor;
 pub use error::{Error, ErrorKind, Mode, Unsupported};
 pub use format::{call, format_host, format_tensor, infix};
 pub use kernel::{Binary, Build, Kernel, Partial, Place, Source, Step, Unary};
+pub use normal::{normal_cdf, normal_cdf_tanh};
 pub use not_finite::{NotFinite, Quantity, Statistics};
 pub use random::Random;
 pub use scalar::ScalarError;
@@ -20,4 +22,4 @@ pub use tensor::{DType, Storage, TensorLike, stretched_axes};
 
 pub(crate) use error::{backend, error_here};
 pub(crate) use shape::{list, resized, resolve_axis};
-pub(crate) use tensor::{below_max, keeping};
+pub(crate) use tensor::{below_max, keeping, ln_sum_exp};

@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use crate::ground::{DType, Error, Kernel, Storage, TensorLike, Unsupported};
+use crate::ground::{
+    DType, Error, Kernel, Storage, TensorLike, Unsupported, normal_cdf, normal_cdf_tanh,
+};
 
 /// What `f64` answers when asked for something that is not a scalar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +149,8 @@ impl TensorLike for f64 {
     fn acosh(&self) -> Result<f64, ScalarError> { Ok(libm::acosh(*self)) }
     fn atanh(&self) -> Result<f64, ScalarError> { Ok(libm::atanh(*self)) }
     fn erf(&self) -> Result<f64, ScalarError> { Ok(libm::erf(*self)) }
+    fn normal_cdf(&self) -> Result<f64, ScalarError> { Ok(normal_cdf(*self)) }
+    fn normal_cdf_tanh(&self) -> Result<f64, ScalarError> { Ok(normal_cdf_tanh(*self)) }
     fn floor(&self) -> Result<f64, ScalarError> { Ok(f64::floor(*self)) }
     fn ceil(&self) -> Result<f64, ScalarError> { Ok(f64::ceil(*self)) }
     fn round(&self) -> Result<f64, ScalarError> { Ok(f64::round_ties_even(*self)) }

@@ -7,7 +7,9 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::ground::{Index, Kernel, Shape, Slice, Unsupported, Window, n_elements};
+use crate::ground::{
+    Index, Kernel, Shape, Slice, Unsupported, Window, n_elements, normal_cdf, normal_cdf_tanh,
+};
 
 /// A tensor that the engine can differentiate through.
 ///
@@ -296,6 +298,18 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
         self.map_host(libm::erf)
     }
 
+    /// The distribution function of the normal distribution, `½ erfc(−x/√2)`, accurate where it is
+    /// close to 0.
+    fn normal_cdf(&self) -> Result<Self, Self::Error> {
+        self.map_host(normal_cdf)
+    }
+
+    /// Its approximation `½ (1 + tanh u)` for `u = √(2/π) (x + 0.044715 x³)`, accurate where it is
+    /// close to 0.
+    fn normal_cdf_tanh(&self) -> Result<Self, Self::Error> {
+        self.map_host(normal_cdf_tanh)
+    }
+
     /// The largest whole number that is not above x.
     fn floor(&self) -> Result<Self, Self::Error> {
         self.map_host(f64::floor)
@@ -355,10 +369,10 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
         e.div(&keeping(&[axis], &e, e.sum(&[axis])?)?)
     }
 
-    /// `ln softmax`, without taking the logarithm of a number that has become 0.
+    /// `ln softmax`, without taking the logarithm of a number that has become 0 or 1.
     fn log_softmax(&self, axis: usize) -> Result<Self, Self::Error> {
         let x = below_max(self, &[axis])?;
-        x.sub(&keeping(&[axis], &x, x.exp()?.sum(&[axis])?)?.ln()?)
+        x.sub(&keeping(&[axis], &x, ln_sum_exp(&x, &[axis])?)?)
     }
 
     /// The sums of the first 1, 2, … elements along an axis.
@@ -554,6 +568,15 @@ pub(crate) fn below_max<T: TensorLike>(x: &T, axes: &[usize]) -> Result<T, T::Er
     }
     let max = keeping(axes, x, x.max(axes)?)?;
     x.eq(&max)?.select(&x.scalar(0.0)?, &x.sub(&max)?)
+}
+
+/// `ln Σ eˣ` over `axes`, of what [`below_max`] gives. One of the largest, which is 1 in the sum,
+/// stays out of it, so that a sum that would round to 1 keeps its digits.
+pub(crate) fn ln_sum_exp<T: TensorLike>(x: &T, axes: &[usize]) -> Result<T, T::Error> {
+    let zero = x.scalar(0.0)?;
+    let largest = x.eq(&zero)?;
+    let others = largest.select(&zero, &x.exp()?)?.sum(axes)?;
+    largest.sum(axes)?.shift(-1.0)?.add(&others)?.log1p()
 }
 
 /// `reduced`, a reduction of `x` over `axes`, with these as axes of size 1.

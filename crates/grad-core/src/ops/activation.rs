@@ -16,6 +16,26 @@ const SQRT_FRAC_2_PI: f64 = FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
 /// The coefficient of the cubic term there, a fit by Hendrycks and Gimpel (2016), section 2.
 const GELU_CUBIC: f64 = 0.044715;
 
+/// `σ(x) σ(−x)`, the density of the logistic distribution: the derivative of the sigmoid and, scaled,
+/// that of tanh. `y (1 − y)` would lose its digits where y is near 1.
+#[derive(Clone, Copy)]
+struct LogisticDensity;
+
+impl Elementwise for LogisticDensity {
+    const NAME: &'static str = "logistic_density";
+
+    // e⁻ˣ / (1 + e⁻ˣ)², which is even, so that −|x| will do.
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        let e = x[0].abs()?.neg()?.exp()?;
+        e.div(&e.shift(1.0)?.square()?)
+    }
+
+    // σ(−x) − σ(x) = −tanh(x/2), which keeps its digits near 0.
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        -c * (p.y() * (p.x(0) * 0.5).tanh())
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Relu;
 
@@ -53,9 +73,8 @@ impl Elementwise for Silu {
 
     // Beyond ±800, where e⁻ˣ is 0 or ∞, the derivative is 0 or 1; bounding x keeps ∞ · 0 out of it.
     fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        let x = p.x(0).clamp(-800.0, 800.0);
-        let s = x.sigmoid();
-        c * (s + x * s * (1.0 - s))
+        let x = p.x(0).maximum(-800.0).minimum(800.0);
+        c * (x.sigmoid() + x * x.logistic_density())
     }
 }
 
@@ -66,16 +85,29 @@ impl Elementwise for Gelu {
     const NAME: &'static str = "gelu";
 
     fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        let cdf = x[0].scale(FRAC_1_SQRT_2)?.erf()?.shift(1.0)?.scale(0.5)?;
-        cdf.mul_or_zero(x[0]) // 0 at −∞
+        x[0].normal_cdf()?.mul_or_zero(x[0]) // 0 at −∞
     }
 
     // Beyond ±40, where e^(−x²/2) is 0, the derivative is 0 or 1; as for silu.
     fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        let x = p.x(0).clamp(-40.0, 40.0);
-        let cdf = ((x * FRAC_1_SQRT_2).erf() + 1.0) * 0.5;
-        let pdf = (x.square() * -0.5).exp() * FRAC_1_SQRT_2PI;
-        c * (cdf + x * pdf)
+        let x = p.x(0).maximum(-40.0).minimum(40.0);
+        c * (x.normal_cdf() + x * x.normal_density())
+    }
+}
+
+/// `Φ(x)`. `½ (1 + erf(x/√2))` would be 0 where erf is near −1.
+#[derive(Clone, Copy)]
+struct NormalCdf;
+
+impl Elementwise for NormalCdf {
+    const NAME: &'static str = "normal_cdf";
+
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].normal_cdf()
+    }
+
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c * p.x(0).maximum(-40.0).minimum(40.0).normal_density()
     }
 }
 
@@ -87,22 +119,92 @@ impl Elementwise for GeluTanh {
     const NAME: &'static str = "gelu_tanh";
 
     fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
-        let z =
-            x[0].square()?.scale(GELU_CUBIC)?.shift(1.0)?.mul(x[0])?.scale(2.0 * SQRT_FRAC_2_PI)?;
-        z.sigmoid()?.mul_or_zero(x[0]) // 0 at −∞
+        x[0].normal_cdf_tanh()?.mul_or_zero(x[0]) // 0 at −∞
     }
 
     // Bounded as for gelu.
     fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
-        let x = p.x(0).clamp(-40.0, 40.0);
-        let z = x * (x.square() * GELU_CUBIC + 1.0) * (2.0 * SQRT_FRAC_2_PI);
-        let dz = (x.square() * (3.0 * GELU_CUBIC) + 1.0) * (2.0 * SQRT_FRAC_2_PI);
-        let s = z.sigmoid();
-        c * (s + x * s * (1.0 - s) * dz)
+        let x = p.x(0).maximum(-40.0).minimum(40.0);
+        c * (x.normal_cdf_tanh() + x * (x.density_of_u() * x.slope_of_u()))
+    }
+}
+
+/// `σ(2u)`. Its value is computed from that at −|x|, as in [`DensityOfU`], so that a rule that needs
+/// both computes it once.
+#[derive(Clone, Copy)]
+struct NormalCdfTanh;
+
+impl Elementwise for NormalCdfTanh {
+    const NAME: &'static str = "normal_cdf_tanh";
+
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        let tail = x[0].abs()?.neg()?.normal_cdf_tanh()?;
+        let is_below = x[0].lt(&x[0].scalar(0.0)?)?;
+        is_below.select(&tail, &tail.neg()?.shift(1.0)?)
+    }
+
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        let x = p.x(0).maximum(-40.0).minimum(40.0);
+        c * (x.density_of_u() * x.slope_of_u())
+    }
+}
+
+/// `σ(2u) σ(−2u)`, see [`LogisticDensity`].
+#[derive(Clone, Copy)]
+struct DensityOfU;
+
+impl Elementwise for DensityOfU {
+    const NAME: &'static str = "density_of_u";
+
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        let tail = x[0].abs()?.neg()?.normal_cdf_tanh()?;
+        tail.mul(&tail.neg()?.shift(1.0)?)
+    }
+
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        let x = p.x(0).maximum(-40.0).minimum(40.0);
+        let u = x * (x.square() * (SQRT_FRAC_2_PI * GELU_CUBIC) + SQRT_FRAC_2_PI);
+        -c * (p.y() * u.tanh() * x.slope_of_u())
     }
 }
 
 impl<'t, T: TensorLike> Var<'t, T> {
+    /// `σ(x) σ(−x)`.
+    #[track_caller]
+    pub(super) fn logistic_density(self) -> Self {
+        self.unary(fixed!(ByPartial, LogisticDensity))
+    }
+
+    /// `Φ(x)`.
+    #[track_caller]
+    fn normal_cdf(self) -> Self {
+        self.unary(fixed!(ByPartial, NormalCdf))
+    }
+
+    /// `φ(x) = e^(−x²/2) / √(2π)` for |x| ≤ 40.
+    #[track_caller]
+    fn normal_density(self) -> Self {
+        self.wide_gaussian() * FRAC_1_SQRT_2PI
+    }
+
+    /// `σ(2u)` for the u of [`Var::gelu_tanh`].
+    #[track_caller]
+    fn normal_cdf_tanh(self) -> Self {
+        self.unary(fixed!(ByPartial, NormalCdfTanh))
+    }
+
+    /// `σ(2u) σ(−2u)`.
+    #[track_caller]
+    fn density_of_u(self) -> Self {
+        self.unary(fixed!(ByPartial, DensityOfU))
+    }
+
+    /// `2 u′`.
+    #[track_caller]
+    fn slope_of_u(self) -> Self {
+        self.square() * (6.0 * SQRT_FRAC_2_PI * GELU_CUBIC) + 2.0 * SQRT_FRAC_2_PI
+    }
+
     /// The logistic function `σ(x) = 1 / (1 + e⁻ˣ)`, elementwise; no intermediate overflows.
     ///
     /// Shapes: unchanged.
@@ -247,7 +349,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Shapes: unchanged.
     ///
     /// ```math
-    /// x̄ = ȳ (s + x s (1 − s)),   ẏ = ẋ (s + x s (1 − s)),   s = σ(x)
+    /// x̄ = ȳ (σ(x) + x σ(x) σ(−x)),   ẏ = ẋ (σ(x) + x σ(x) σ(−x))
     /// ```
     ///
     /// Errors and non-smooth points: none. At −∞: 0 with derivative 0; at ∞: ∞ with derivative 1.
@@ -266,7 +368,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     }
 
     /// The Gaussian error linear unit `x Φ(x)`, elementwise, with the normal distribution
-    /// `Φ(x) = ½ (1 + erf(x/√2))`.
+    /// `Φ(x) = ½ erfc(−x/√2)`.
     ///
     /// Shapes: unchanged.
     ///
@@ -295,7 +397,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Shapes: unchanged.
     ///
     /// ```math
-    /// x̄ = ȳ (s + 2 x s (1 − s) u′),   ẏ likewise,   s = σ(2u),   u′ = √(2/π) (1 + 0.134145 x²)
+    /// x̄ = ȳ (σ(2u) + 2 x σ(2u) σ(−2u) u′),   ẏ likewise,   u′ = √(2/π) (1 + 0.134145 x²)
     /// ```
     ///
     /// Errors and non-smooth points: none. At −∞: 0 with derivative 0; at ∞: ∞ with derivative 1.

@@ -1,7 +1,7 @@
 //! Exponentials, logarithms, the error function and the absolute value.
 
 use super::functions::{Abs, Erf, Exp, Exp2, Expm1, Ln, Log1p, Log2, Log10, derivative};
-use crate::ground::TensorLike;
+use crate::ground::{TensorLike, call};
 use crate::kinds::Elementwise;
 use crate::tape::{Operand, Primal, Var};
 
@@ -29,6 +29,31 @@ impl Elementwise for LogAddExp {
         // ∞ − ∞ is NaN, and stands for 0; elsewhere a mask would lose the second derivative.
         let both_infinite = this.eq(other) * difference.ne(difference);
         c * both_infinite.where_(0.0, difference).sigmoid()
+    }
+}
+
+/// `e^(−k x²)` for k = 1 or ½ and |x| ≤ 40, where it has become 0.
+#[derive(Clone, Copy)]
+struct Gaussian(f64);
+
+impl Elementwise for Gaussian {
+    const NAME: &'static str = "gaussian";
+
+    // The rounding error of x² would count for hundreds of units where x² is hundreds. The square of
+    // h, which is x in 64ths, has no such error, and x² − h² = (x − h)(x + h) is small.
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        let (x, k) = (x[0], self.0);
+        let h = x.scale(64.0)?.round()?.scale(1.0 / 64.0)?;
+        let rest = h.sub(x)?.mul(&h.add(x)?)?.scale(k)?.exp()?;
+        h.square()?.scale(-k)?.exp()?.mul(&rest)
+    }
+
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c * (p.x(0) * p.y() * (-2.0 * self.0))
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        call("gaussian", x, &self.0.to_string())
     }
 }
 
@@ -135,6 +160,18 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     pub(super) fn zero_where_zero(self, y: Self) -> Self {
         self.tape.record(fixed!(ByPartial, ZeroWhereZero), [self, y.detach()])
+    }
+
+    /// `e^(−x²)` for |x| ≤ 40.
+    #[track_caller]
+    pub(super) fn gaussian(self) -> Self {
+        self.unary(fixed!(ByPartial, Gaussian(1.0)))
+    }
+
+    /// `e^(−x²/2)` for |x| ≤ 40.
+    #[track_caller]
+    pub(super) fn wide_gaussian(self) -> Self {
+        self.unary(fixed!(ByPartial, Gaussian(0.5)))
     }
 
     /// The numbers that these sizes, at least 0, divide by so that powers neither over- nor

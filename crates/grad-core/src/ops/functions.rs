@@ -72,18 +72,18 @@ functions! {
     Asin     asin     "1 / √(1 − x²)"      x, c => c * x.one_plus_square(-1.0, -0.5, 0);
     Acos     acos     "(−1 / √(1 − x²))"   x, c => -c * x.one_plus_square(-1.0, -0.5, 0);
     Atan     atan     "1 / (1 + x²)"       x, c => c * x.one_plus_square(1.0, -1.0, 0);
-    // Hyperbolic functions. tanh reuses y: to compute it again would double the cost.
+    // Hyperbolic functions. tanh' is not 1 − y², which loses its digits where y is near ±1.
     Sinh     sinh     "cosh x"             x, c => c * x.cosh();
     Cosh     cosh     "sinh x"             x, c => c * x.sinh();
-    Tanh     tanh     "(1 − y²)"           y, c => c * (1.0 - y * y);
+    Tanh     tanh     "4 σ(2x) σ(−2x)"     x, c => c * ((x * 2.0).logistic_density() * 4.0);
     Asinh    asinh    "1 / √(1 + x²)"      x, c => c * x.one_plus_square(1.0, -0.5, 0);
     // Two roots: x² − 1 would lose digits near 1, and overflow.
     Acosh    acosh    "1 / √(x² − 1)"      x, c => c * ((x - 1.0).rsqrt() * (x + 1.0).rsqrt());
     Atanh    atanh    "1 / (1 − x²)"       x, c => c * x.one_plus_square(-1.0, -1.0, 0);
-    // Beyond ±30 the derivative of erf is 0. A bounded x keeps ∞ · 0 out of those that follow.
-    Erf      erf      "2/√π e^(−x²)"       x, c => c * ((-x.clamp(-30.0, 30.0).square()).exp() * FRAC_2_SQRT_PI);
+    // Beyond ±40 the derivative of erf is 0. A bounded x keeps ∞ · 0 out of those that follow.
+    Erf      erf      "2/√π e^(−x²)"       x, c => c * (x.maximum(-40.0).minimum(40.0).gaussian() * FRAC_2_SQRT_PI);
     // Activations.
-    Sigmoid  sigmoid  "y (1 − y)"          y, c => c * (y * (1.0 - y));
+    Sigmoid  sigmoid  "σ(x) σ(−x)"         x, c => c * x.logistic_density();
     Softplus softplus "σ(x)"               x, c => c * x.sigmoid();
     Abs      abs      "sign x"             x, c => c * x.sign();
 }

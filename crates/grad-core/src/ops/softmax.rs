@@ -1,7 +1,7 @@
 //! Exponentials over their sum: logsumexp, softmax and log_softmax, which overflow nowhere.
 
 use super::reduce::Over;
-use crate::ground::{Axes, ErrorKind, Shape, TensorLike, below_max, call, keeping};
+use crate::ground::{Axes, ErrorKind, Shape, TensorLike, below_max, call, keeping, ln_sum_exp};
 use crate::tape::{Cotangents, Facts, Op, Primal, Reach, Tangents, Var};
 
 #[derive(Clone)]
@@ -25,8 +25,8 @@ impl<T: TensorLike> Op<T> for LogSumExp {
         if x.shape().contains(&0) {
             return x.full(&self.0.shape(x.shape()), f64::NEG_INFINITY);
         }
-        let sum = below_max(x, &axes)?.exp()?.sum(&axes)?;
-        self.0.restore(sum.ln()?.add(&x.max(&axes)?)?, x.shape())
+        let ln_sum = ln_sum_exp(&below_max(x, &axes)?, &axes)?;
+        self.0.restore(ln_sum.add(&x.max(&axes)?)?, x.shape())
     }
 
     fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
@@ -47,20 +47,6 @@ impl<T: TensorLike> Op<T> for LogSumExp {
 /// Over one axis, but for the rule of logsumexp over any; those axes are kept.
 #[derive(Clone)]
 struct Softmax(Over);
-
-impl Softmax {
-    /// The Jacobian diag(y) − y yᵀ, which is symmetric, times c, with sums over the axes that y has
-    /// in c.
-    fn jacobian<'t, T: TensorLike>(
-        &self,
-        p: &Primal<'t, T>,
-        c: Var<'t, T>,
-        over: &Over,
-    ) -> Var<'t, T> {
-        let y = p.y();
-        y * (c - (y * c).sum_over(over))
-    }
-}
 
 impl<T: TensorLike> Op<T> for Softmax {
     fn name(&self) -> &'static str {
@@ -90,12 +76,13 @@ impl<T: TensorLike> Op<T> for Softmax {
         }
     }
 
+    // The Jacobian is symmetric.
     fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
-        x_bar.each(|_| self.jacobian(p, ct, &self.0));
+        x_bar.each(|_| Map::Softmax.times(&self.0, p.y(), ct));
     }
 
     fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
-        t.sum(|_, x_dot| self.jacobian(p, x_dot, &self.0.of(t, p)))
+        t.sum(|_, x_dot| Map::Softmax.times(&self.0, p.y(), x_dot))
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -103,9 +90,20 @@ impl<T: TensorLike> Op<T> for Softmax {
     }
 }
 
-/// Holds the axis.
+/// Over one axis, which is kept.
 #[derive(Clone)]
-struct LogSoftmax(usize);
+struct LogSoftmax(Over);
+
+impl LogSoftmax {
+    fn axis(&self) -> usize {
+        self.0.axes(1)[0]
+    }
+
+    /// Not `eʸ`: where y is −80, its rounding error would count for dozens of units.
+    fn softmax<'t, T: TensorLike>(&self, p: &Primal<'t, T>) -> Var<'t, T> {
+        p.x(0).with(Softmax(self.0.clone()))
+    }
+}
 
 impl<T: TensorLike> Op<T> for LogSoftmax {
     fn name(&self) -> &'static str {
@@ -113,7 +111,7 @@ impl<T: TensorLike> Op<T> for LogSoftmax {
     }
 
     fn facts(&self) -> Facts {
-        Facts::keeps_shape(1).reaching(Reach::Along(1 << self.0)).by_value()
+        Facts::keeps_shape(1).reaching(Reach::Along(self.0.bits())).by_value()
     }
 
     fn depends<'t>(&self, _: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
@@ -125,20 +123,141 @@ impl<T: TensorLike> Op<T> for LogSoftmax {
     }
 
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
-        x[0].log_softmax(self.0)
+        x[0].log_softmax(self.axis())
     }
 
     fn vjp<'t>(&self, p: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
-        x_bar.each(|_| ct - p.y().exp() * ct.sum_keepdim(self.0 as isize));
+        x_bar.each(|_| Map::LogSoftmaxTransposed.times(&self.0, self.softmax(p), ct));
     }
 
     fn jvp<'t>(&self, p: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
-        let axis = self.0 as isize + if t.stack().is_some() { 1 } else { 0 };
-        t.sum(|_, x_dot| x_dot - (p.y().exp() * x_dot).sum_keepdim(axis))
+        t.sum(|_, x_dot| Map::LogSoftmax.times(&self.0, self.softmax(p), x_dot))
     }
 
     fn format(&self, x: &[&str]) -> String {
-        call("log_softmax", x, &self.0.to_string())
+        call("log_softmax", x, &self.axis().to_string())
+    }
+}
+
+/// The linear maps that the rules apply to a cotangent or tangent c, for a softmax p.
+#[derive(Clone, Copy)]
+enum Map {
+    /// The Jacobian of the softmax, `p (c − Σ p c)`.
+    Softmax,
+    /// That of its logarithm, `c − Σ p c`.
+    LogSoftmax,
+    /// Its transpose, `c − p Σ c`.
+    LogSoftmaxTransposed,
+}
+
+impl Map {
+    #[track_caller]
+    fn times<'t, T: TensorLike>(self, over: &Over, p: Var<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        p.tape().apply(Jacobian { map: self, over: over.kept() }, &[p, c])
+    }
+}
+
+/// A [`Map`] as an operation on p and c, where c may have a leading axis more: then it is a stack.
+///
+/// The formulas lose their digits at an element whose p is near 1, the winner: `1 − p` is all that
+/// counts there, and it has been rounded away. Instead of it stands the sum of the other elements
+/// of p. In the first two maps, c less its value at the winner has that effect, since they do not
+/// depend on what is added to all of c.
+///
+/// The rules hold where p is a softmax: `Σ p` does not move, and what is added to all of the
+/// cotangent of p has no effect.
+#[derive(Clone)]
+struct Jacobian {
+    map: Map,
+    /// The axes of p, which are kept.
+    over: Over,
+}
+
+/// An element above is the winner. There is one at most, and as the factor `1 − p` of the others
+/// loses one digit at most, any number well between ½ and 1 will do.
+const WINNER: f64 = 0.6;
+
+impl Jacobian {
+    /// The axes in c.
+    fn over_c(&self, p: &Shape, c: &Shape) -> Over {
+        if c.rank() > p.rank() { self.over.stacked(p) } else { self.over.clone() }
+    }
+
+    /// c less its value at the winner, if there is one.
+    fn shifted<'t, T: TensorLike>(&self, p: Var<'t, T>, c: Var<'t, T>, over: &Over) -> Var<'t, T> {
+        c - p.gt(WINNER).where_(c, 0.0).sum_over(over)
+    }
+}
+
+impl<T: TensorLike> Op<T> for Jacobian {
+    fn name(&self) -> &'static str {
+        match self.map {
+            Map::Softmax => "softmax_jacobian",
+            Map::LogSoftmax => "log_softmax_jacobian",
+            Map::LogSoftmaxTransposed => "log_softmax_transposed",
+        }
+    }
+
+    fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
+        let (p, c) = (x[0], x[1]);
+        let over = self.over_c(&p.shape().into(), &c.shape().into());
+        let sum = |x: &T, over: &Over| {
+            let axes = over.axes(x.shape().len());
+            keeping(&axes, x, x.sum(&axes)?)
+        };
+        let (zero, is_winner) = (p.scalar(0.0)?, p.scalar(WINNER)?.lt(p)?);
+        let at_winner = sum(&is_winner.select(c, &zero)?, &over)?;
+        if let Map::LogSoftmaxTransposed = self.map {
+            let others = sum(&is_winner.select(&zero, c)?, &over)?;
+            // 1 − p at the winner.
+            let rest = sum(&is_winner.select(&zero, p)?, &self.over)?;
+            let here = at_winner.mul(&rest)?.sub(&rest.neg()?.shift(1.0)?.mul(&others)?)?;
+            let elsewhere = c.sub(&p.mul(&at_winner.add(&others)?)?)?;
+            return is_winner.select(&here, &elsewhere);
+        }
+        let c = c.sub(&at_winner)?;
+        let centered = c.sub(&sum(&p.mul(&c)?, &over)?)?;
+        if let Map::Softmax = self.map { p.mul(&centered) } else { Ok(centered) }
+    }
+
+    fn vjp<'t>(&self, primal: &Primal<'t, T>, ct: Var<'t, T>, x_bar: &mut Cotangents<'_, 't, T>) {
+        let (p, c) = (primal.x(0), primal.x(1));
+        let over = self.over_c(&primal.shape(0), &primal.shape(1));
+        x_bar.each(|arg| match (arg, self.map) {
+            (0, Map::Softmax) => {
+                let (c, ct) = (self.shifted(p, c, &over), self.shifted(p, ct, &over));
+                let mean = |x: Var<'t, T>| (p * x).sum_over(&over);
+                ct * (c - mean(c)) - c * mean(ct)
+            }
+            (0, Map::LogSoftmax) => -c * ct.sum_over(&over),
+            (0, Map::LogSoftmaxTransposed) => -ct * c.sum_over(&over),
+            (_, Map::Softmax) => Map::Softmax.times(&self.over, p, ct),
+            (_, Map::LogSoftmax) => Map::LogSoftmaxTransposed.times(&self.over, p, ct),
+            (_, Map::LogSoftmaxTransposed) => Map::LogSoftmax.times(&self.over, p, ct),
+        });
+    }
+
+    fn jvp<'t>(&self, primal: &Primal<'t, T>, t: &Tangents<'_, 't, T>) -> Option<Var<'t, T>> {
+        let (p, c) = (primal.x(0), primal.x(1));
+        let over = self.over_c(&primal.shape(0), &primal.shape(1));
+        let is_stacked = t.stack().is_some();
+        if is_stacked && primal.shape(1).rank() > primal.shape(0).rank() {
+            return None; // A stack of stacks.
+        }
+        let over_t = if is_stacked { self.over.stacked(&primal.shape(0)) } else { over.clone() };
+        t.sum(|arg, t| match (arg, self.map) {
+            (0, Map::Softmax) => {
+                let c = self.shifted(p, c, &over);
+                t * (c - (p * c).sum_over(&over)) - p * (t * c).sum_over(&over_t)
+            }
+            (0, Map::LogSoftmax) => -(t * self.shifted(p, c, &over)).sum_over(&over_t),
+            (0, Map::LogSoftmaxTransposed) => -t * c.sum_over(&over),
+            _ => self.map.times(&self.over, p, t),
+        })
+    }
+
+    fn format(&self, x: &[&str]) -> String {
+        call(Op::<T>::name(self), x, &self.over.listed())
     }
 }
 
@@ -213,7 +332,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Shapes: unchanged.
     ///
     /// ```math
-    /// x̄ = ȳ − eʸ Σ ȳ,   ẏ = ẋ − Σ eʸ ẋ
+    /// x̄ = ȳ − s Σ ȳ,   ẏ = ẋ − Σ s ẋ,   s = softmax(x)
     /// ```
     ///
     /// # Errors
@@ -222,11 +341,7 @@ impl<'t, T: TensorLike> Var<'t, T> {
     /// Infinite elements: as [`Var::softmax`].
     #[track_caller]
     pub fn log_softmax(self, axis: isize) -> Self {
-        let Ok(shape) = self.shape() else { return self };
-        match Axes::from(axis).resolve(shape.rank()) {
-            Ok(axes) => self.with(LogSoftmax(axes[0])),
-            Err(kind) => self.void("log_softmax", kind),
-        }
+        self.reduce("log_softmax", axis.into(), true, LogSoftmax)
     }
 }
 

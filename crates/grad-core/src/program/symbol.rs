@@ -299,6 +299,8 @@ impl TensorLike for Symbol {
         acosh Acosh;
         atanh Atanh;
         erf Erf;
+        normal_cdf NormalCdf;
+        normal_cdf_tanh NormalCdfTanh;
         sigmoid Sigmoid;
         softplus Softplus;
         relu Relu;

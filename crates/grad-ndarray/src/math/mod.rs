@@ -17,6 +17,7 @@
 mod erf;
 mod exp;
 mod log;
+mod normal;
 mod trig;
 
 use ndarray::NdFloat;
@@ -52,6 +53,8 @@ maps! {
     Ln: log::ln;
     Log1p: log::log1p;
     Log2: log::log2;
+    NormalCdf: normal::cdf;
+    NormalCdfTanh: normal::cdf_tanh;
     Sigmoid: exp::sigmoid;
     Sin: trig::sin;
     Softplus: log::softplus;
@@ -66,6 +69,8 @@ pub trait Real: NdFloat {
     const ROUNDER: Self;
     const HALF: Self;
     const TWO: Self;
+    const THREE: Self;
+    const FOUR: Self;
     const LOG2_E: Self;
     const LN_2: Self;
     /// ln 2 with so many zeros at its end that its product with an exponent is exact, and the rest.
@@ -89,6 +94,20 @@ pub trait Real: NdFloat {
     const LN_ERFC: &'static [Self];
     /// Where erf has become 1.
     const ERF_ONE: Self;
+    /// Where Φ(−x) has become 0.
+    const NORMAL_ONE: Self;
+    /// `Φ(−x) e^(x²/2) (x + 4)` in (x − 4) / (x + 4), for 0 ≤ x ≤ `NORMAL_ONE`; by interpolation at
+    /// Chebyshev's points.
+    const MILLS: &'static [Self];
+    /// The square of a multiple of 1 / `SQUARE_GRID` up to `NORMAL_ONE` is exact.
+    const SQUARE_GRID: Self;
+    /// Where `cdf_tanh(−x)` has become 0.
+    const GATE_ONE: Self;
+    /// `2√(2/π)` and 0.044715 times that, each as a number with few bits and the rest: for a
+    /// multiple x of 1 / `GATE_GRID` up to `GATE_ONE`, `a x + b x³` with the first parts is exact.
+    const GATE_LINEAR: (Self, Self);
+    const GATE_CUBIC: (Self, Self);
+    const GATE_GRID: Self;
 
     /// 2ᵏ⁻¹ for the whole number `k` in the last bits of `rounded`, if it is not subnormal.
     fn half_power_of_2(rounded: Self) -> Self;
@@ -162,6 +181,8 @@ macro_rules! real {
             const ROUNDER: Self = 1.5 * (1_u64 << $fraction) as $float;
             const HALF: Self = 0.5;
             const TWO: Self = 2.0;
+            const THREE: Self = 3.0;
+            const FOUR: Self = 4.0;
             const LOG2_E: Self = std::$float::consts::LOG2_E;
             const LN_2: Self = std::$float::consts::LN_2;
             $($constants)*
@@ -240,6 +261,17 @@ mod tables {
             -0.000353719282, -1.12704003, -0.638225675, -0.103037372, 0.0218053181, -0.00293960725, 0.000185573997,
         ];
         const ERF_ONE: f32 = 4.0;
+        const NORMAL_ONE: f32 = 15.0;
+        // 2⁻²⁵.
+        const MILLS: &[f32] = &[
+            0.755285144, -0.607896626, 0.387136698, -0.186522678, 0.0604066886,
+            -0.00752925081, -0.00352618378, 0.00157231791, 0.000201261733, -0.000120184399,
+        ];
+        const SQUARE_GRID: f32 = 64.0;
+        const GATE_ONE: f32 = 12.0;
+        const GATE_LINEAR: (f32, f32) = (13.0 / 8.0, -0.0292308784);
+        const GATE_CUBIC: (f32, f32) = (9.0 / 128.0, 0.00104231627);
+        const GATE_GRID: f32 = 8.0;
     });
 
     real!(f64, u64, fraction: 52, bias: 1023, {
@@ -273,5 +305,19 @@ mod tables {
             -1.0643364435716452e-07, 1.072635185214062e-08, -6.410753420022785e-10, 1.7403414441984117e-11,
         ];
         const ERF_ONE: f64 = 6.0;
+        const NORMAL_ONE: f64 = 40.0;
+        // 2⁻⁵³.
+        const MILLS: &[f64] = &[
+            0.7552851304157515, -0.6078966419718921, 0.38713740074221453, -0.18652185795965726, 0.06039657489093656,
+            -0.007540188966726791, -0.003479692367393595, 0.0016308184575887011, 0.00013334431240964574, -0.000231094935169459,
+            -1.9082584797734333e-06, 3.5144686053003464e-05, 7.166663245221031e-07, -5.9201733230161025e-06, -6.296965605815823e-07,
+            1.0215540371961016e-06, 2.7180452962592834e-07, -1.549649174224745e-07, -8.540841815685125e-08, 1.3280797787310328e-08,
+            1.961961086135556e-08, 1.91827702037334e-09, -2.5220994578780736e-09, -7.262419810409579e-10,
+        ];
+        const SQUARE_GRID: f64 = 64.0;
+        const GATE_ONE: f64 = 24.0;
+        const GATE_LINEAR: (f64, f64) = (6536.0 / 4096.0, 6.599660573071176e-05);
+        const GATE_CUBIC: (f64, f64) = (292.0 / 4096.0, 6.575377260024878e-05);
+        const GATE_GRID: f64 = 256.0;
     });
 }
