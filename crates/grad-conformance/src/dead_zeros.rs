@@ -225,7 +225,12 @@ fn values_with_a_dead_and_a_live_use<T: TensorLike>(model: &T) -> Verdict {
     };
     let dead = Case::of("s = √x: Σ where(x > 9, s, 0) + 0 s", f, &[0.0, 4.0]);
     let cases = [
-        both.of_elements().wants(&[NanOr(1.0), Is(1.0)]).bends(&[NanOr(0.0), Is(0.0)]),
+        both.of_elements().wants(&[NanOr(1.0), Is(1.0)]).hessian(&[
+            NanOr(0.0),
+            NanOr(0.0),
+            NanOr(0.0),
+            Is(0.0),
+        ]),
         dead.of_elements().gradient(&[0.0, 0.0]).curvature(&[0.0, 0.0]),
     ];
     all(model, cases)
@@ -523,7 +528,12 @@ fn roots_of_a_user<T: TensorLike>(model: &T) -> Verdict {
             .of_elements()
             .gradient(&[0.0, 0.25])
             .curvature(&[0.0, -1.0 / 32.0]),
-        both.of_elements().wants(&[NanOr(1.0), Is(1.0)]).bends(&[NanOr(0.0), Is(0.0)]),
+        both.of_elements().wants(&[NanOr(1.0), Is(1.0)]).hessian(&[
+            NanOr(0.0),
+            NanOr(0.0),
+            NanOr(0.0),
+            Is(0.0),
+        ]),
     ];
     all(model, cases)
 }

@@ -14,7 +14,8 @@
 //! * A direction counts if the program is defined there, and its value tends to the value at the
 //!   point. So at the edge of a domain the derivative is the one from within.
 //! * If the derivatives have one limit along all directions, the limit or NaN is accepted.
-//! * If all grow without bound with one sign, ∞ of that sign or NaN is accepted.
+//! * If all grow without bound with one sign, ∞ of that sign or NaN is accepted. At the edge of a
+//!   domain ∞ of either sign is, since √-0 = -0 has the slope -∞.
 //! * Otherwise there is no derivative, or it is not continuous, and nothing is asked. This is
 //!   where the conventions of `norm`, `std` and `hypot` at 0 are; `abs` at 0 counts as constant.
 //!
@@ -43,8 +44,8 @@ use truth::{Jet, Real, Slope};
 enum Truth {
     /// A number, with what rounding may do to it.
     Is { value: f64, allowed: f64 },
-    /// ∞ of this sign.
-    Infinite(f64),
+    /// ∞ of this sign, or of either.
+    Infinite(Option<f64>),
     /// None, or none that is known.
     Unknown,
 }
@@ -89,6 +90,14 @@ fn truth(program: &Program, random: &mut Random) -> Option<Vec<Truth>> {
     }
     let limits = (0..n + n * n).map(|place| limit(found.iter().map(|slopes| &slopes[place])));
     let mut truth: Vec<Truth> = limits.collect();
+    if is_edge {
+        // At the edge of a domain the sign of a zero decides, and not the side that is defined.
+        for truth in &mut truth {
+            if let Truth::Infinite(sign) = truth {
+                *sign = None;
+            }
+        }
+    }
     // A slope that jumps has no slope, whatever it has on both sides.
     for place in 0..n * n {
         if [truth[place / n], truth[place % n]].iter().any(|slope| matches!(slope, Truth::Unknown))
@@ -188,7 +197,7 @@ fn limit<'a>(slopes: impl Iterator<Item = &'a [Slope; 2]>) -> Truth {
             false
                 if value.abs() > 1e6 && value.abs() > 2.0 * first.abs() && first * value > 0.0 =>
             {
-                Truth::Infinite(value.signum())
+                Truth::Infinite(Some(value.signum()))
             }
             false => Truth::Unknown,
         };
@@ -243,7 +252,8 @@ fn wrong(program: &Program, truth: &[Truth], count: &mut Count) -> Option<String
                     Truth::Is { value, allowed } if (got - value).abs() <= allowed => {
                         count.right += 1
                     }
-                    Truth::Infinite(sign) if got == sign * f64::INFINITY => count.right += 1,
+                    Truth::Infinite(None) if got.is_infinite() => count.right += 1,
+                    Truth::Infinite(Some(sign)) if got == sign * f64::INFINITY => count.right += 1,
                     _ => is_wrong = true,
                 }
             }
@@ -260,7 +270,8 @@ fn wrong(program: &Program, truth: &[Truth], count: &mut Count) -> Option<String
 fn text(truth: &Truth) -> String {
     match truth {
         Truth::Is { value, .. } => format!("{value:?}"),
-        Truth::Infinite(sign) => format!("{:?}", sign * f64::INFINITY),
+        Truth::Infinite(Some(sign)) => format!("{:?}", sign * f64::INFINITY),
+        Truth::Infinite(None) => "±inf".to_string(),
         Truth::Unknown => "?".to_string(),
     }
 }
@@ -298,7 +309,7 @@ fn shortest(mut program: Program, seed: u64, mut problem: String) -> Failure {
 }
 
 /// So many programs take some seconds without optimization.
-const PROGRAMS: u64 = 60;
+const PROGRAMS: u64 = 400;
 /// So many failures are enough.
 const FAILURES: usize = 8;
 
