@@ -3,6 +3,7 @@
 pub mod catalogue;
 mod compare;
 mod conformance;
+pub mod dead_zeros;
 pub mod differential;
 mod draw;
 pub mod fuzz;
@@ -10,6 +11,7 @@ pub mod laws;
 mod matrices;
 pub mod methods;
 mod minimal;
+pub mod modes;
 pub mod reference;
 mod tails;
 #[cfg(feature = "vectors")]
