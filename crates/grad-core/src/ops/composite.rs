@@ -325,19 +325,22 @@ impl<'t, T: TensorLike> Var<'t, T> {
         let (x, y) = (self.expand(&shape), y.expand(&shape));
         match x.over(axis, false) {
             Ok(over) => {
-                // Divided first: products of large elements would overflow.
-                let direction = |x: Self| {
-                    let scale = x.scale_at_least(eps, &over);
-                    let x = x / scale;
-                    x / x.norm_over(2.0, over.kept()).maximum(eps / scale)
-                };
                 if over.count(&shape) == 0.0 {
                     return (x * y).sum_over(&over);
                 }
-                (direction(x) * direction(y)).sum_over(&over)
+                // Divided first: products of large elements would overflow.
+                (x.direction_over(&over, eps) * y.direction_over(&over, eps)).sum_over(&over)
             }
             Err(kind) => self.void("cosine_similarity", kind),
         }
+    }
+
+    /// `x / max(‖x‖, ε)` over axes that are kept.
+    #[track_caller]
+    fn direction_over(self, over: &Over, eps: f64) -> Self {
+        let scale = self.scale_at_least(eps, over);
+        let x = self / scale;
+        x / x.norm_over(2.0, over.kept()).maximum(eps / scale)
     }
 
     /// The mean square of the differences, `mean((x − y)²)`.

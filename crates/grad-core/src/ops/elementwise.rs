@@ -86,6 +86,33 @@ impl Elementwise for Xlogy {
     }
 }
 
+/// `c · sign x`, the derivative of the absolute value. A 0 of the sign is a convention and no choice,
+/// so 0 · ∞ is NaN, as a product with an untracked sign is not.
+#[derive(Clone, Copy)]
+struct MulSign;
+
+impl Elementwise for MulSign {
+    const NAME: &'static str = "mul_sign";
+    const ARITY: usize = 2;
+
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].mul(&x[1].sign()?)
+    }
+
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
+        if arg == 0 { c.mul_sign(p.x(1)) } else { c.zeros_like() }
+    }
+
+    fn slope(&self, arg: usize) -> Option<f64> {
+        (arg == 1).then_some(0.0)
+    }
+}
+
 /// x / y, but 0 where x = 0, which is its value for every other y.
 #[derive(Clone, Copy)]
 struct DivOrZero;
@@ -150,6 +177,12 @@ pub(super) fn scale_of<T: TensorLike>(size: &T) -> Result<T, T::Error> {
 }
 
 impl<'t, T: TensorLike> Var<'t, T> {
+    /// `c · sign x`.
+    #[track_caller]
+    pub(super) fn mul_sign(self, x: Self) -> Self {
+        self.tape.record(fixed!(ByPartial, MulSign), [self, x])
+    }
+
     /// `x / y`, but 0 where `x` is 0.
     #[track_caller]
     fn div_or_zero(self, y: Self) -> Self {

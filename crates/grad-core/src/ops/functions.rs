@@ -85,7 +85,7 @@ functions! {
     // Activations.
     Sigmoid  sigmoid  "σ(x) σ(−x)"         x, c => c * x.logistic_density();
     Softplus softplus "σ(x)"               x, c => c * x.sigmoid();
-    Abs      abs      "sign x"             x, c => c * x.sign();
+    Abs      abs      "sign x"             x, c => c.mul_sign(x);
 }
 
 /// For each line a [`Step`], a function whose derivative is 0 wherever there is one.

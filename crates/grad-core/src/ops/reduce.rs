@@ -257,7 +257,7 @@ impl Norm {
         let (x, y) = (p.x(0) / scale, norm / scale);
         let slope = match self.p {
             2.0 => x / y,
-            p => x.sign() * (x.abs() / y).powf(p - 1.0),
+            p => (x.abs() / y).powf(p - 1.0).mul_sign(x),
         };
         slope.zero_where_zero(norm)
     }
