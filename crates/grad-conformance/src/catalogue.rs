@@ -379,11 +379,14 @@ table! { $
         Real |x, y| x.hypot(y * 1e-9) => [3] [3];
     }
     direction { Real |x, y| slope(x, |x| x.hypot(y)) => [] [], [3] [3], [2, 1] [1, 2]; }
+    div_or_zero { Positive |x, y| slope(y, |y| x.xlogy(y)) => [] [], [3] [3]; }
     erf { Real |x| x.erf() => [], [3], [2, 3], [0]; }
+    gaussian { Real |x| slope(x, |x| x.erf()) => [], [3], [0]; }
     abs {
         Real |x| x.abs()              => [], [3], [2, 3], [0];
         Real |x| x.norm_axes(2.0, []) => [], [2, 3];
     }
+    mul_sign { Real |x| slope(x, |x| x.abs()) => [], [3], [0]; }
 
     // Trigonometric and hyperbolic functions.
     sin { Real |x| x.sin() => [], [3], [2, 3], [0]; }
@@ -415,6 +418,7 @@ table! { $
 
     // Activations.
     sigmoid { Real |x| x.sigmoid() => [], [3], [2, 3], [0]; }
+    logistic_density { Real |x| slope(x, |x| x.sigmoid()) => [], [3], [0]; }
     softplus {
         Real |x| x.softplus()    => [], [3], [2, 3], [0];
         Real |x| x.log_sigmoid() => [], [3];
@@ -422,7 +426,10 @@ table! { $
     relu { Real |x| x.relu() => [], [3], [2, 3], [0]; }
     silu { Real |x| x.silu() => [], [3], [2, 3], [0]; }
     gelu { Real |x| x.gelu() => [], [3], [2, 3], [0]; }
+    normal_cdf { Real |x| slope(x, |x| x.gelu()) => [], [3], [0]; }
     gelu_tanh { Real |x| x.gelu_tanh() => [], [3], [2, 3], [0]; }
+    normal_cdf_tanh { Real |x| slope(x, |x| x.gelu_tanh()) => [3]; }
+    density_of_u { Real |x| slope(x, |x| x.gelu_tanh()) => [], [0]; }
 
     // Choosing.
     maximum {
@@ -532,6 +539,7 @@ table! { $
         Real |x| x.sum_to([2, 1]) => [2, 1], [2, 3], [3, 2, 2], [3, 2, 0];
         Real |x| x.sum_to([2, 3]) => [2, 3], [2, 2, 3];
     }
+    zero_where_zero { Real |x| slope(x, |x| x.norm(2.0)) => [3], [2, 3]; }
     norm {
         Real |x| x.norm(2.0)                         => [], [3], [2, 3], [2, 1, 2, 2];
         Real |x| x.norm(3.5)                         => [], [3], [2, 3];
@@ -560,6 +568,11 @@ table! { $
         Real |x| x.logsumexp_axes([])      => [], [2, 3];
         Real |x| x.logsumexp_keepdim(-1)   => [3], [2, 3], [0, 2];
         _ |p, x| x.logsumexp_keepdim(&p.axes(x)[..]);
+    }
+    softmax_jacobian { Real |x| slope(x, |x| x.softmax(0).square()) => [3], [3, 2]; }
+    log_softmax_transposed { Real |x| slope(x, |x| x.log_softmax(0).square()) => [3], [3, 2]; }
+    log_softmax_jacobian {
+        Real |x| slope(x, |x| slope(x, |x| x.log_softmax(0).square())) => [3];
     }
     softmax {
         Real |x| x.softmax(0)  => [3], [1], [3, 2], [2, 2, 2], [0], [0, 2];
@@ -795,11 +808,14 @@ table! { $
         Real |x| graded(x).cholesky() => [1, 1], [3, 3], [2, 2, 2], [0, 0];
         _ |p, x| p.definite(x).cholesky();
     }
-    eigh: optional {
+    eigvalsh: optional {
         Real |x| x.eigvalsh()         => [1, 1];
         Real |x| graded(x).eigvalsh() => [1, 1], [3, 3], [2, 2, 2], [0, 0];
-        Real |x| graded(x).eigh().1   => [2, 2], [3, 3], [2, 2, 2];
         _ |p, x| p.definite(x).eigvalsh();
+    }
+    spectral: optional { Real |x| slope(x, |x| graded(x).eigvalsh().square()) => [1, 1], [3, 3]; }
+    eigh: optional {
+        Real |x| graded(x).eigh().1   => [2, 2], [3, 3], [2, 2, 2];
         _ |p, x| p.definite(x).eigh().0;
     }
 

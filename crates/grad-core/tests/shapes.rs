@@ -377,6 +377,12 @@ const ELEMENTWISE: &[&str] = &[
     "xlogy",
     "hypot",
     "erf",
+    "gaussian",
+    "mul_sign",
+    "logistic_density",
+    "normal_cdf",
+    "normal_cdf_tanh",
+    "density_of_u",
     "abs",
     "sin",
     "cos",
@@ -433,6 +439,14 @@ fn rule(case: &Case<Reference>) -> Option<Rule> {
         "x.exp()" => Box::new(|x| x.last().cloned()),
         // Gradients.
         "slope(x,|p|x.mul_or_zero(p)*y)" | "slope(x,|x|x.hypot(y))" => like(0),
+        "slope(x,|x|x.norm(2.0))" => of(|x| Some(x.into())),
+        "slope(y,|y|x.xlogy(y))" => like(1),
+        "slope(x,|x|x.softmax(0).square())" | "slope(x,|x|x.log_softmax(0).square())" => along([0]),
+        "slope(x,|x|slope(x,|x|x.log_softmax(0).square()))" => along([0]),
+        "slope(x,|x|graded(x).eigvalsh().square())" => of(|x| match x {
+            [.., m, n] if m == n => Some(x.into()),
+            _ => None,
+        }),
         "slope(y,|y|x.pow(y))" | "slope(y,|y|slope(y,|y|x.pow(y)))" => like(1),
         // A mask, a tensor, and a value that fits in.
         "x.masked_fill(m.gt(0.0),y)" => Box::new(|x| {

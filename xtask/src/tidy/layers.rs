@@ -36,7 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("program", &["ground"]),
     ("kinds", &["ground", "tape", "program"]),
     ("ops", &["ground", "tape", "kinds"]),
-    ("sweep", &["ground", "tape"]),
+    ("sweep", &["ground", "tape", "kinds"]),
     ("transform", &["ground", "tape", "kinds", "sweep"]),
     ("inspect", &["ground", "tape"]),
 ];

@@ -159,7 +159,7 @@ fn beside(program: &Program, at: &[(Shape, Vec<f64>)], direction: &[f64], step: 
     let all = values.iter().flatten().zip(at.iter().flat_map(|(_, there)| there));
     // What is NaN on the way was not chosen.
     let mut chosen = all.filter(|(jet, there)| !number(jet).is_nan() && !there.is_nan());
-    if !chosen.all(belongs) {
+    if !chosen.all(|(jet, there)| belongs((jet, there)) && keeps_digits(*there)) {
         return Beside::Rounded;
     }
     let sum = values[last].iter().fold(Jet::constant(0.0), |sum, jet| sum.add(jet));
@@ -168,6 +168,13 @@ fn beside(program: &Program, at: &[(Shape, Vec<f64>)], direction: &[f64], step: 
         true => Beside::Apart,
         false => Beside::Derivatives(derivatives),
     }
+}
+
+/// False next to ±1, where `f64` has too few digits for the distance from it: the slope of atanh
+/// is all in that distance.
+fn keeps_digits(there: f64) -> bool {
+    let distance = (there.abs() - 1.0).abs();
+    distance == 0.0 || distance > 1e-7
 }
 
 /// True if a value beside the point belongs to a value at the point.
