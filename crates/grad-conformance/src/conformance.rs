@@ -69,6 +69,11 @@ macro_rules! conformance_of {
         fn random_programs_fail_like_the_reference() -> $crate::Verdict {
             $crate::fuzz::fails_like_the_reference(&$model(), 0..100)
         }
+
+        #[test]
+        fn many_reads_equal_their_rules() -> $crate::Verdict {
+            $crate::reads::many_reads_equal_their_rules(&$model(), 0..10)
+        }
     };
 }
 

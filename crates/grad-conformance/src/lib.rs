@@ -10,6 +10,7 @@ pub mod laws;
 mod matrices;
 pub mod methods;
 mod minimal;
+pub mod reads;
 pub mod reference;
 #[cfg(feature = "vectors")]
 pub mod vectors;

@@ -1,6 +1,6 @@
 //! `Linear`: a linear map of one argument, by its transpose.
 
-use crate::ground::{ErrorKind, Shape, TensorLike, call};
+use crate::ground::{ErrorKind, Read, Shape, TensorLike, call};
 use crate::kinds::check_arity;
 use crate::tape::{Cotangents, Op, Primal, Tangents, Var};
 
@@ -28,6 +28,13 @@ pub trait Linear: Clone + 'static {
     /// `None`, the default, if it takes one at a time.
     fn batched<'t, T: TensorLike>(&self, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         let _ = (p, t);
+        None
+    }
+
+    /// Which elements of the argument the map reads, if that is all it does; see
+    /// [`Op::reads`]. `None` is the default.
+    #[inline]
+    fn reads(&self) -> Option<Read<'_>> {
         None
     }
 
@@ -72,6 +79,11 @@ impl<T: TensorLike, L: Linear> Op<T> for ByTranspose<L> {
             None => Some(p.tape.apply(ByTranspose(self.0.clone()), &[x_dot])),
             Some(_) => self.0.batched(p, x_dot),
         }
+    }
+
+    #[inline]
+    fn reads(&self) -> Option<Read<'_>> {
+        self.0.reads()
     }
 
     fn format(&self, x: &[&str]) -> String {

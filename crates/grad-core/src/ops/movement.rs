@@ -3,7 +3,9 @@
 
 use smallvec::SmallVec;
 
-use crate::ground::{Axes, ErrorKind, Shape, Slice, TensorLike, call, list, resized, resolve_axis};
+use crate::ground::{
+    Axes, ErrorKind, Read, Shape, Slice, TensorLike, call, list, resized, resolve_axis,
+};
 use crate::kinds::{ByTranspose, Elementwise, Linear, align_stack, stack_shape};
 use crate::tape::{Cotangents, Op, Primal, Tangents, Var};
 
@@ -88,6 +90,10 @@ impl Linear for Reshape {
         Some(t.reshape(stack_shape(t, &self.0)))
     }
 
+    fn reads(&self) -> Option<Read<'_>> {
+        Some(Read::All)
+    }
+
     fn format(&self, x: &[&str]) -> String {
         call("reshape", x, &self.0.to_string())
     }
@@ -153,6 +159,10 @@ impl Linear for Part {
 
     fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         Some(t.slice(&stacked(t, &self.0)))
+    }
+
+    fn reads(&self) -> Option<Read<'_>> {
+        Some(Read::Slices(&self.0))
     }
 
     fn format(&self, x: &[&str]) -> String {

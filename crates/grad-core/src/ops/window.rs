@@ -1,7 +1,7 @@
 //! Sliding windows: the linear pair unfold and fold, and what is made of it: convolution and
 //! pooling, which have no rule of their own and differentiate to any order.
 
-use crate::ground::{ErrorKind, Shape, TensorLike, Window, call, resized, resolve_axis};
+use crate::ground::{ErrorKind, Read, Shape, TensorLike, Window, call, resized, resolve_axis};
 use crate::kinds::{ByTranspose, Linear};
 use crate::tape::{Primal, Var};
 
@@ -29,6 +29,10 @@ impl Linear for Unfold {
 
     fn batched<'t, T: TensorLike>(&self, _: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         Some(t.with(ByTranspose::new(Unfold { axis: self.axis + 1, window: self.window })))
+    }
+
+    fn reads(&self) -> Option<Read<'_>> {
+        Some(Read::Windows { axis: self.axis, window: self.window })
     }
 
     fn format(&self, x: &[&str]) -> String {

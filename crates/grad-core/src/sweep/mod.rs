@@ -6,6 +6,7 @@
 mod calculus;
 pub(crate) mod calls;
 mod forward;
+mod reads;
 mod reverse;
 mod run;
 mod transpose;

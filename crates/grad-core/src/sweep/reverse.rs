@@ -7,6 +7,7 @@
 use smallvec::SmallVec;
 
 use crate::ground::{Error, ErrorKind, Mode, TensorLike};
+use crate::sweep::reads::Reads;
 use crate::sweep::{Calculus, here, worth};
 use crate::tape::{Cotangents, Edge, NodeId, Op, Primal, Subgraph, Tape, Targets, Var, watch};
 
@@ -62,7 +63,11 @@ pub(super) fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
     }
     let lines = calculus.tape().lines();
     let mut buffers = Buffers { wanted: SmallVec::new(), x_bar: SmallVec::new(), is_watched };
+    let mut reads = Reads::new();
     for step in (0..graph.len()).rev() {
+        if reads.wait_for(step) {
+            reads.add_up(step, home, graph, calculus, cts, &mut buffers)?;
+        }
         let inputs = graph.inputs(step);
         if inputs.iter().all(Edge::is_none) {
             continue;
@@ -84,15 +89,23 @@ pub(super) fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
                 done += 1;
             }
         }
-        if done < inputs.len() {
-            pull(&*op, &p, calculus, ct, done, inputs, cts, &mut buffers)?;
+        if done == inputs.len() {
+            continue;
+        }
+        match reads.destination(&*op, &p, graph, step, cts) {
+            Some(to) if !is_watched => {
+                if reads.keep(&p, step, ct, to) {
+                    reads.add_up(to, home, graph, calculus, cts, &mut buffers)?;
+                }
+            }
+            _ => pull(&*op, &p, calculus, ct, done, inputs, cts, &mut buffers)?,
         }
     }
     Ok(())
 }
 
 /// What a pull needs for a while, kept for the next one.
-struct Buffers<'t, T: TensorLike> {
+pub(super) struct Buffers<'t, T: TensorLike> {
     wanted: SmallVec<[bool; 4]>,
     x_bar: SmallVec<[Option<Var<'t, T>>; 4]>,
     is_watched: bool,
@@ -101,7 +114,7 @@ struct Buffers<'t, T: TensorLike> {
 /// Pulls the cotangent of one node back to its inputs from number `first` on, by the operation's
 /// rule, and accumulates there.
 #[allow(clippy::too_many_arguments)]
-fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
+pub(super) fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
     op: &dyn Op<T>,
     p: &Primal<'t, T>,
     calculus: &C,
@@ -134,7 +147,7 @@ fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
 
 /// Adds what a node contributes to the cotangent of an input.
 #[inline]
-fn accumulate<'t, T: TensorLike, C: Calculus<'t, T>>(
+pub(super) fn accumulate<'t, T: TensorLike, C: Calculus<'t, T>>(
     op: &dyn Op<T>,
     calculus: &C,
     ct: &mut Option<C::Value>,

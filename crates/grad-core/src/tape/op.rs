@@ -11,7 +11,7 @@
 use std::rc::Rc;
 
 use crate::ground::{
-    Build, Error, ErrorKind, Partial, Shape, TensorLike, Unsupported, broadcast, call,
+    Build, Error, ErrorKind, Partial, Read, Shape, TensorLike, Unsupported, broadcast, call,
 };
 use crate::tape::{Primal, Var};
 
@@ -105,6 +105,14 @@ pub trait Op<T: TensorLike> {
     fn partials(&self, build: Build) -> &[Partial] {
         let _ = build;
         &[]
+    }
+
+    /// Which elements of its one argument the operation reads, if that is all it does. Then a sweep
+    /// may add the cotangents of many such reads of one value at once, in place of running
+    /// [`vjp`](Op::vjp) for each. `None` is the default.
+    #[inline]
+    fn reads(&self) -> Option<Read<'_>> {
+        None
     }
 
     /// The function of the user's that the operation is, as `checkpoint` makes one. The engine runs
