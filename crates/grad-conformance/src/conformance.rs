@@ -79,6 +79,11 @@ macro_rules! conformance_of {
         fn tails_of_sums_of_exponentials_keep_their_digits() -> $crate::Verdict {
             $crate::tails_of_three(&$model())
         }
+
+        #[test]
+        fn many_reads_equal_their_rules() -> $crate::Verdict {
+            $crate::reads::many_reads_equal_their_rules(&$model(), 0..10)
+        }
     };
 }
 

@@ -12,6 +12,7 @@ mod matrices;
 pub mod methods;
 mod minimal;
 pub mod modes;
+pub mod reads;
 pub mod reference;
 mod tails;
 #[cfg(feature = "vectors")]

@@ -1,5 +1,6 @@
 //! Everything an author of a backend or of an operation needs, and nothing else.
 
+pub use crate::ground::Read; // what an operation reads, as data
 pub use crate::ground::{Axes, Index, Shape, Slice, Window, n_elements}; // shapes, and places
 pub use crate::ground::{Binary, Kernel, Place, Source, Step as KernelStep, Unary}; // a rule as data
 pub use crate::ground::{Build, Partial}; // the partial derivatives of an operation as data

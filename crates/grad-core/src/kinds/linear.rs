@@ -1,8 +1,8 @@
 //! `Linear`: a linear map of one argument, by its transpose.
 
-use crate::ground::{ErrorKind, Shape, TensorLike, call};
+use crate::ground::{Build, ErrorKind, Read, Shape, TensorLike, call};
 use crate::kinds::check_arity;
-use crate::tape::{Cotangents, Facts, Op, Primal, Reach, Tangents, Var};
+use crate::tape::{Body, Cotangents, Facts, Op, Primal, Reach, Tangents, Var};
 
 /// A linear map of one argument. Forward mode applies it again, to the tangent, hence `Clone`.
 pub trait Linear: Clone + 'static {
@@ -34,6 +34,13 @@ pub trait Linear: Clone + 'static {
     /// `None`, the default, if it takes one at a time.
     fn batched<'t, T: TensorLike>(&self, p: &Primal<'t, T>, t: Var<'t, T>) -> Option<Var<'t, T>> {
         let _ = (p, t);
+        None
+    }
+
+    /// Which elements of the argument the map reads, if that is all it does; see
+    /// [`Body::Read`]. `None` is the default.
+    #[inline]
+    fn reads(&self) -> Option<Read<'_>> {
         None
     }
 
@@ -82,6 +89,11 @@ impl<T: TensorLike, L: Linear> Op<T> for ByTranspose<L> {
             None => Some(p.tape.apply(ByTranspose(self.0.clone()), &[x_dot])),
             Some(_) => self.0.batched(p, x_dot),
         }
+    }
+
+    #[inline]
+    fn body(&self, _: Build) -> Body<'_, T> {
+        self.0.reads().map_or(Body::Methods, Body::Read)
     }
 
     fn format(&self, x: &[&str]) -> String {

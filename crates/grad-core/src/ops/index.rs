@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use crate::ground::{ErrorKind, Index, Shape, TensorLike, call, resized, resolve_axis};
+use crate::ground::{ErrorKind, Index, Read, Shape, TensorLike, call, resized, resolve_axis};
 use crate::kinds::{ByTranspose, Linear, stack_shape};
 use crate::tape::{Primal, Reach, Var};
 
@@ -37,6 +37,10 @@ impl Linear for IndexSelect {
 
     fn reach(&self) -> Reach {
         Reach::Rule { total: false }
+    }
+
+    fn reads(&self) -> Option<Read<'_>> {
+        Some(Read::Select { axis: self.axis, index: &self.index })
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -117,6 +121,10 @@ impl Linear for Gather {
 
     fn reach(&self) -> Reach {
         Reach::Rule { total: false }
+    }
+
+    fn reads(&self) -> Option<Read<'_>> {
+        Some(Read::Gather { axis: self.axis, index: &self.index })
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -281,7 +289,14 @@ impl<'t, T: TensorLike> Var<'t, T> {
             return self.void("index_add", ErrorKind::ShapeMismatch { left, right, rule });
         }
         let (index, size) = (index.into(), shape[axis]);
-        self + source.with(ByTranspose::new(IndexAdd { axis, index, size }))
+        self + source.added_at(axis, index, size)
+    }
+
+    /// Zeros, of size `size` along `axis`, to which the sub-tensors of this tensor are added at the
+    /// places in `index`.
+    #[track_caller]
+    pub(crate) fn added_at(self, axis: usize, index: Rc<[usize]>, size: usize) -> Self {
+        self.with(ByTranspose::new(IndexAdd { axis, index, size }))
     }
 
     /// Element by element along `axis`: `y[.., i, ..] = x[.., index[.., i, ..], ..]`.

@@ -3,7 +3,9 @@
 
 use smallvec::SmallVec;
 
-use crate::ground::{Axes, ErrorKind, Shape, Slice, TensorLike, call, list, resized, resolve_axis};
+use crate::ground::{
+    Axes, ErrorKind, Read, Shape, Slice, TensorLike, call, list, resized, resolve_axis,
+};
 use crate::kinds::{ByTranspose, Elementwise, Linear, align_stack, stack_shape};
 use crate::tape::{Cotangents, Facts, Op, Primal, Reach, Tangents, Var};
 
@@ -96,6 +98,10 @@ impl Linear for Reshape {
         Reach::Rule { total: true }
     }
 
+    fn reads(&self) -> Option<Read<'_>> {
+        Some(Read::All)
+    }
+
     fn format(&self, x: &[&str]) -> String {
         call("reshape", x, &self.0.to_string())
     }
@@ -169,6 +175,10 @@ impl Linear for Part {
 
     fn reach(&self) -> Reach {
         Reach::Rule { total: false }
+    }
+
+    fn reads(&self) -> Option<Read<'_>> {
+        Some(Read::Slices(&self.0))
     }
 
     fn format(&self, x: &[&str]) -> String {

@@ -1,7 +1,7 @@
 //! Sliding windows: the linear pair unfold and fold, and what is made of it: convolution and
 //! pooling, which have no rule of their own and differentiate to any order.
 
-use crate::ground::{ErrorKind, Shape, TensorLike, Window, call, resized, resolve_axis};
+use crate::ground::{ErrorKind, Read, Shape, TensorLike, Window, call, resized, resolve_axis};
 use crate::kinds::{ByTranspose, Linear};
 use crate::tape::{Primal, Reach, Var};
 
@@ -33,6 +33,10 @@ impl Linear for Unfold {
 
     fn reach(&self) -> Reach {
         Reach::Rule { total: false }
+    }
+
+    fn reads(&self) -> Option<Read<'_>> {
+        Some(Read::Windows { axis: self.axis, window: self.window })
     }
 
     fn format(&self, x: &[&str]) -> String {

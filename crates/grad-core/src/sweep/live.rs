@@ -86,6 +86,19 @@ impl<V: Clone> Live<V> {
         self.masks[step].clone()
     }
 
+    /// Adds the mask of what is added to a cotangent, which was nothing before if it is the first.
+    pub(super) fn add<'t, T: TensorLike, C: Calculus<'t, T, Value = V>>(
+        &mut self,
+        calculus: &C,
+        step: usize,
+        is_first: bool,
+        mask: Option<Var<'t, T>>,
+    ) {
+        let before = self.at(step).map(|mask| calculus.to_handle(mask));
+        let mask = if is_first { mask } else { either(before, mask) };
+        self.masks[step] = value(calculus, mask);
+    }
+
     #[inline]
     pub(super) fn set(&mut self, step: usize, mask: Option<V>) {
         self.masks[step] = mask;
@@ -240,7 +253,7 @@ fn any<'t, T: TensorLike>(mask: Var<'t, T>, k: Option<usize>) -> Option<Var<'t, 
 }
 
 /// The mask, unless all is live.
-fn some_dead<'t, T: TensorLike>(mask: Var<'t, T>) -> Option<Var<'t, T>> {
+pub(super) fn some_dead<'t, T: TensorLike>(mask: Var<'t, T>) -> Option<Var<'t, T>> {
     let has_zero = mask.value().ok()?.has_zero().unwrap_or(true);
     has_zero.then_some(mask)
 }

@@ -7,6 +7,7 @@ mod calculus;
 pub(crate) mod calls;
 mod forward;
 mod live;
+mod reads;
 mod reverse;
 mod run;
 mod transpose;

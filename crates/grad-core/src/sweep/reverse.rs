@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::ground::{Error, ErrorKind, Mode, TensorLike};
 use crate::sweep::live::{self, Live};
+use crate::sweep::reads::Reads;
 use crate::sweep::{Calculus, Recorded, here, worth};
 use crate::tape::{
     Cotangents, Edge, Masks, NodeId, Op, Primal, Reach, Subgraph, Tape, Targets, Var, watch,
@@ -108,7 +109,11 @@ pub(super) fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
     }
     let lines = calculus.tape().lines();
     let mut buffers = Buffers { wanted: SmallVec::new(), x_bar: SmallVec::new(), is_watched };
+    let mut reads = Reads::new();
     for step in (0..graph.len()).rev() {
+        if reads.wait_for(step) {
+            reads.add_up(step, home, graph, calculus, cts, live.as_deref_mut(), &mut buffers)?;
+        }
         let inputs = graph.inputs(step);
         if inputs.iter().all(Edge::is_none) {
             continue;
@@ -122,6 +127,12 @@ pub(super) fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
         if let Some(live) = live.as_deref_mut()
             && live.is_needed(step)
         {
+            if !is_watched && let Some(to) = reads.destination(&*op, &p, graph, step, cts) {
+                if reads.keep(&p, step, ct, to) {
+                    reads.add_up(to, home, graph, calculus, cts, Some(live), &mut buffers)?;
+                }
+                continue;
+            }
             let choices = Choices::of(&*op, &p, inputs);
             if live.at(step).is_some() || choices.is_some() {
                 pull_live(&*op, &p, calculus, ct, step, inputs, choices, cts, live, is_watched)?;
@@ -140,15 +151,24 @@ pub(super) fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
                 done += 1;
             }
         }
-        if done < inputs.len() {
-            pull(&*op, &p, calculus, ct, done, inputs, cts, &mut buffers)?;
+        if done == inputs.len() {
+            continue;
+        }
+        match reads.destination(&*op, &p, graph, step, cts) {
+            Some(to) if !is_watched => {
+                if reads.keep(&p, step, ct, to) {
+                    let live = live.as_deref_mut();
+                    reads.add_up(to, home, graph, calculus, cts, live, &mut buffers)?;
+                }
+            }
+            _ => pull(&*op, &p, calculus, ct, done, inputs, cts, &mut buffers)?,
         }
     }
     Ok(())
 }
 
 /// What a pull needs for a while, kept for the next one.
-struct Buffers<'t, T: TensorLike> {
+pub(super) struct Buffers<'t, T: TensorLike> {
     wanted: SmallVec<[bool; 4]>,
     x_bar: SmallVec<[Option<Var<'t, T>>; 4]>,
     is_watched: bool,
@@ -157,7 +177,7 @@ struct Buffers<'t, T: TensorLike> {
 /// Pulls the cotangent of one node back to its inputs from number `first` on, by the operation's
 /// rule, and accumulates there.
 #[allow(clippy::too_many_arguments)]
-fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
+pub(super) fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
     op: &dyn Op<T>,
     p: &Primal<'t, T>,
     calculus: &C,
@@ -190,7 +210,7 @@ fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
 
 /// The masks of a node at which something becomes dead: for each argument where the output depends
 /// on it.
-struct Choices<'t, T: TensorLike>(SmallVec<[Option<Var<'t, T>>; 4]>);
+pub(super) struct Choices<'t, T: TensorLike>(SmallVec<[Option<Var<'t, T>>; 4]>);
 
 impl<T: TensorLike> Default for Choices<'_, T> {
     fn default() -> Self {
@@ -220,7 +240,7 @@ impl<'t, T: TensorLike> Choices<'t, T> {
 
 /// [`pull`] with masks: what is dead is 0, and the inputs learn what is live of their cotangents.
 #[allow(clippy::too_many_arguments)]
-fn pull_live<'t, T: TensorLike, C: Calculus<'t, T>>(
+pub(super) fn pull_live<'t, T: TensorLike, C: Calculus<'t, T>>(
     op: &dyn Op<T>,
     p: &Primal<'t, T>,
     calculus: &C,
@@ -280,9 +300,7 @@ fn pull_live<'t, T: TensorLike, C: Calculus<'t, T>>(
         if is_watched && let Some(x_bar) = &cts[step] {
             watch::check_cotangent(p, arg, ct, &calculus.value(x_bar)?)?;
         }
-        let before = live.at(step).map(|mask| calculus.to_handle(mask));
-        let mask = if is_first { mask } else { live::either(before, mask) };
-        live.set(step, live::value(calculus, mask));
+        live.add(calculus, step, is_first, mask);
     }
     calculus.end_node();
     Ok(())
@@ -290,7 +308,7 @@ fn pull_live<'t, T: TensorLike, C: Calculus<'t, T>>(
 
 /// Adds what a node contributes to the cotangent of an input.
 #[inline]
-fn accumulate<'t, T: TensorLike, C: Calculus<'t, T>>(
+pub(super) fn accumulate<'t, T: TensorLike, C: Calculus<'t, T>>(
     op: &dyn Op<T>,
     calculus: &C,
     ct: &mut Option<C::Value>,

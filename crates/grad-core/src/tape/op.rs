@@ -14,7 +14,7 @@ use std::rc::Rc;
 use smallvec::SmallVec;
 
 use crate::ground::{
-    Build, Error, ErrorKind, Partial, Shape, TensorLike, Unsupported, broadcast, call,
+    Build, Error, ErrorKind, Partial, Read, Shape, TensorLike, Unsupported, broadcast, call,
 };
 use crate::tape::{Primal, Var};
 
@@ -129,6 +129,9 @@ pub enum Body<'a, T: TensorLike> {
     /// The partial derivatives as data, one for each argument, for plain sweeps, which then need no
     /// handles.
     Partials(&'a [Partial]),
+    /// Which elements of its one argument the operation reads, if that is all it does. A sweep may
+    /// then add the cotangents of many such reads of one value at once.
+    Read(Read<'a>),
     /// The function of the user's that the operation is, as `checkpoint` makes one. The engine runs
     /// it in place of [`Op::shape`] and [`Op::forward`].
     #[doc(hidden)]
@@ -142,6 +145,14 @@ impl<'a, T: TensorLike> Body<'a, T> {
         match self {
             Body::Partials(partials) => partials,
             _ => &[],
+        }
+    }
+
+    #[inline]
+    pub(crate) fn read(self) -> Option<Read<'a>> {
+        match self {
+            Body::Read(read) => Some(read),
+            _ => None,
         }
     }
 }
