@@ -89,6 +89,7 @@ impl TensorLike for CandleTensor {
     fn square(&self) -> Result<Self> { wrap(each::function("square", Tensor::sqr, &self.0)) }
     fn rsqrt(&self) -> Result<Self> { wrap(each::rsqrt(&self.0)) }
     fn sigmoid(&self) -> Result<Self> { wrap(each::sigmoid(&self.0)) }
+    fn logistic_density(&self) -> Result<Self> { wrap(each::logistic_density(&self.0)) }
     fn softplus(&self) -> Result<Self> { wrap(each::softplus(&self.0)) }
     fn softmax(&self, axis: usize) -> Result<Self> { wrap(reduce::softmax(&self.0, axis)) }
     fn log_softmax(&self, axis: usize) -> Result<Self> { wrap(reduce::log_softmax(&self.0, axis)) }

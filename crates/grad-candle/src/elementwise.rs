@@ -8,8 +8,8 @@ use grad_core::extend::{ErrorKind, Shape, n_elements};
 
 use crate::error::Result;
 use crate::kernels::{
-    Apply1, Apply2, Atan2, Eq, Function1, Function2, Le, Lt, Maximum, Minimum, MulOrZero, Ne, Pow,
-    Relu, Rsqrt, Select, Sigmoid, Softplus,
+    Apply1, Apply2, Atan2, Eq, Function1, Function2, Le, LogisticDensity, Lt, Maximum, Minimum,
+    MulOrZero, Ne, Pow, Relu, Rsqrt, Select, Sigmoid, Softplus,
 };
 use crate::tensor::{count, dtype_of, same_shape, zeros};
 
@@ -57,6 +57,11 @@ pub(crate) fn rsqrt(x: &Tensor) -> Result<Tensor> {
 
 pub(crate) fn sigmoid(x: &Tensor) -> Result<Tensor> {
     function("sigmoid", one_on_cpu_or(Sigmoid, portable::sigmoid, x), x)
+}
+
+pub(crate) fn logistic_density(x: &Tensor) -> Result<Tensor> {
+    let portable = one_on_cpu_or(LogisticDensity, portable::logistic_density, x);
+    function("logistic_density", portable, x)
 }
 
 pub(crate) fn softplus(x: &Tensor) -> Result<Tensor> {
@@ -317,6 +322,11 @@ mod portable {
         x.lt(&x.zeros_like()?)?.where_cond(&e, &x.ones_like()?)?.div(&e.affine(1.0, 1.0)?)
     }
 
+    pub(super) fn logistic_density(x: &Tensor) -> Result<Tensor> {
+        let e = x.abs()?.neg()?.exp()?;
+        e.div(&e.affine(1.0, 1.0)?.sqr()?)
+    }
+
     pub(super) fn softplus(x: &Tensor) -> Result<Tensor> {
         relu(x)?.add(&via_cpu::<Log1p>(&x.abs()?.neg()?.exp()?)?)
     }
@@ -374,10 +384,11 @@ mod tests {
         for (name, kernel, composition) in both {
             assert_eq!(bits(&kernel(&x, &y)?)?, bits(&composition(&x, &y)?)?, "{name}");
         }
-        let both: [(&str, Unary, Unary); 4] = [
+        let both: [(&str, Unary, Unary); 5] = [
             ("relu", via_cpu::<Relu>, portable::relu),
             ("rsqrt", via_cpu::<Rsqrt>, portable::rsqrt),
             ("sigmoid", via_cpu::<Sigmoid>, portable::sigmoid),
+            ("logistic_density", via_cpu::<LogisticDensity>, portable::logistic_density),
             ("softplus", via_cpu::<Softplus>, portable::softplus),
         ];
         for (name, kernel, composition) in both {

@@ -208,6 +208,10 @@ in_f64! {
     Erf: libm::erf;
     NormalCdf: normal_cdf;
     NormalCdfTanh: normal_cdf_tanh;
+    LogisticDensity: |x: f64| {
+        let e = (-x.abs()).exp();
+        e / ((1.0 + e) * (1.0 + e))
+    };
     Round: f64::round_ties_even;
     Trunc: f64::trunc;
     Rsqrt: |x: f64| 1.0 / x.sqrt();

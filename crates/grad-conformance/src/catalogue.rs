@@ -412,6 +412,7 @@ table! { $
     sinh { Real |x| x.sinh() => [], [3], [2, 3], [0]; }
     cosh { Real |x| x.cosh() => [], [3], [2, 3], [0]; }
     tanh { Real |x| x.tanh() => [], [3], [2, 3], [0]; }
+    tanh_slope { Real |x| slope(x, |x| x.tanh()) => [], [3], [0]; }
     asinh { Real |x| x.asinh() => [], [3], [2, 3], [0]; }
     acosh { AboveOne |x| x.acosh() => [], [3], [2, 3], [0]; }
     atanh { Small |x| x.atanh() => [], [3], [2, 3], [0]; }

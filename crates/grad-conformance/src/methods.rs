@@ -407,6 +407,7 @@ table! { $
     square { ALL Exact |x| x.square() => [16], [], [2, 3], [0]; }
     rsqrt { ALL Function |x| x.rsqrt() => [16], [], [2, 3], [0]; }
     sigmoid { ALL Function |x| x.sigmoid() => [16], [], [2, 3], [0]; }
+    logistic_density { ALL Function |x| x.logistic_density() => [16], [], [2, 3], [0]; }
     softplus { ALL Function |x| x.softplus() => [16], [], [2, 3], [0]; }
     softmax {
         FINITE Function |x| x.softmax(0)   => [7], [3, 3], [2, 2, 2], [0], [0, 2];

@@ -380,6 +380,7 @@ const ELEMENTWISE: &[&str] = &[
     "gaussian",
     "mul_sign",
     "logistic_density",
+    "tanh_slope",
     "normal_cdf",
     "normal_cdf_tanh",
     "density_of_u",

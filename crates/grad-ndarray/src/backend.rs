@@ -67,6 +67,7 @@ impl<A: Element> TensorLike for NdTensor<A> {
     fn normal_cdf(&self) -> Result<A> { self.unary(Unary::NormalCdf) }
     fn normal_cdf_tanh(&self) -> Result<A> { self.unary(Unary::NormalCdfTanh) }
     fn sigmoid(&self) -> Result<A> { self.unary(Unary::Sigmoid) }
+    fn logistic_density(&self) -> Result<A> { self.unary(Unary::LogisticDensity) }
     fn softplus(&self) -> Result<A> { self.unary(Unary::Softplus) }
     fn relu(&self) -> Result<A> { self.unary(Unary::Relu) }
     fn abs(&self) -> Result<A> { self.unary(Unary::Abs) }

@@ -196,6 +196,7 @@ fn unary_formula<A: Element, U: UseMap<A>>(function: Unary, user: U) -> U::Outpu
         Unary::NormalCdf => user.with(math::NormalCdf),
         Unary::NormalCdfTanh => user.with(math::NormalCdfTanh),
         Unary::Sigmoid => user.with(math::Sigmoid),
+        Unary::LogisticDensity => user.with(math::LogisticDensity),
         Unary::Softplus => user.with(math::Softplus),
         Unary::Relu => user.with(|x: A| if x < A::ZERO { A::ZERO } else { x }),
         Unary::Abs => user.with(A::abs),

@@ -39,6 +39,7 @@ functions! {
     log2: 2.0, f64::log2;
     tanh: 2.5, f64::tanh;
     sigmoid: 2.5, |x| if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) };
+    logistic_density: 4.0, |x| (-x.abs()).exp() / (1.0 + (-x.abs()).exp()).powi(2);
     softplus: 2.0, |x| x.max(0.0) + (-x.abs()).exp().ln_1p();
     erf: 1.5, libm::erf;
     normal_cdf: 6.0, grad_core::extend::normal_cdf;

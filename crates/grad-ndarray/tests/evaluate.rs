@@ -134,7 +134,7 @@ fn unaries(number: f64, exponent: i32) -> [Unary; 41] {
         Neg, Scale(number), Shift(number), Recip, Square, Sqrt, Rsqrt, Powf(number),
         Powf(f64::from(exponent)), Powi(exponent), Exp, Exp2, Expm1, Ln, Log2, Log10, Log1p, Sin, Cos,
         Tan, Asin, Acos, Atan, Sinh, Cosh, Tanh, Asinh, Acosh, Atanh, Erf, NormalCdf,
-        NormalCdfTanh, Sigmoid, Softplus, Relu, Abs, Sign, Floor, Ceil, Round, Trunc,
+        NormalCdfTanh, Sigmoid, LogisticDensity, Softplus, Relu, Abs, Sign, Floor, Ceil, Round, Trunc,
     ]
 }
 

@@ -78,6 +78,7 @@ unary! {
     NormalCdf normal_cdf
     NormalCdfTanh normal_cdf_tanh
     Sigmoid sigmoid
+    LogisticDensity logistic_density
     Softplus softplus
     Relu relu
     Abs abs

@@ -357,6 +357,13 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
         self.lt(&zero)?.select(&e, &one)?.div(&e.add(&one)?)
     }
 
+    /// `e⁻ˣ / (1 + e⁻ˣ)²`, the derivative of [`TensorLike::sigmoid`]; even, with all digits in both
+    /// tails.
+    fn logistic_density(&self) -> Result<Self, Self::Error> {
+        let e = self.abs()?.neg()?.exp()?;
+        e.div(&e.shift(1.0)?.square()?)
+    }
+
     /// `ln(1 + eˣ)`; no intermediate overflows.
     fn softplus(&self) -> Result<Self, Self::Error> {
         self.relu()?.add(&self.abs()?.neg()?.exp()?.log1p()?)

@@ -236,8 +236,12 @@ fn extremum_shape(over: &Over, x: &[Shape]) -> Result<Shape, ErrorKind> {
 fn chosen<'t, T: TensorLike>(over: &Over, p: &Primal<'t, T>) -> (Var<'t, T>, Var<'t, T>) {
     let (x, y) = (p.x(0), p.y());
     let tied = x.eq(over.unreduce(y, &p.shape(0)));
-    let count = y.eq(y).where_(tied.sum_over(over), y);
-    (tied + x.ne(x), count)
+    let count = tied.sum_over(over);
+    let has_nan = y.value().is_ok_and(|y| y.has_nan().unwrap_or(true));
+    match has_nan {
+        false => (tied, count),
+        true => (tied + x.ne(x), y.eq(y).where_(count, y)),
+    }
 }
 
 /// The p-norm, 0 < p < ∞; 1 and ∞ are compositions.

@@ -205,6 +205,15 @@ impl<T: TensorLike> Op<T> for Jacobian {
             let axes = over.axes(x.shape().len());
             keeping(&axes, x, x.sum(&axes)?)
         };
+        let others = p.lt(&p.scalar(WINNER)?)?;
+        if !others.has_zero()? {
+            // There is no winner.
+            return Ok(match self.map {
+                Map::Softmax => p.mul(&c.sub(&sum(&p.mul(c)?, &over)?)?)?,
+                Map::LogSoftmax => c.sub(&sum(&p.mul(c)?, &over)?)?,
+                Map::LogSoftmaxTransposed => c.sub(&p.mul(&sum(c, &over)?)?)?,
+            });
+        }
         let (zero, is_winner) = (p.scalar(0.0)?, p.scalar(WINNER)?.lt(p)?);
         let at_winner = sum(&is_winner.select(c, &zero)?, &over)?;
         if let Map::LogSoftmaxTransposed = self.map {

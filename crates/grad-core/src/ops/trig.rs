@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use super::elementwise::scale_of;
 use super::functions::{
-    Acos, Acosh, Asin, Asinh, Atan, Atanh, Cos, Cosh, Sin, Sinh, Tan, Tanh, derivative,
+    Acos, Acosh, Asin, Asinh, Atan, Atanh, Cos, Cosh, Sin, Sinh, Tan, derivative,
 };
 use crate::ground::{TensorLike, call};
 use crate::kinds::{ByPartial, Elementwise};
@@ -66,6 +66,49 @@ impl OnePlusSquare {
         let power = if self.k == 0 { power } else { power.mul_or_zero(&x.powi(self.k)?)? };
         // The exponents of the base are halves.
         power.mul(&m.powi((2.0 * self.e) as i32 + self.k)?)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Tanh;
+
+impl Elementwise for Tanh {
+    const NAME: &'static str = "tanh";
+
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].tanh()
+    }
+
+    // Not 1 − y², which loses its digits where y is near ±1.
+    fn partial<'t, T: TensorLike>(&self, _: usize, p: &Primal<'t, T>, c: Var<'t, T>) -> Var<'t, T> {
+        c * p.x(0).tanh_slope(p.y())
+    }
+}
+
+/// The derivative `4 σ(2x) σ(−2x)` of y = tanh x, from x and y. The latter is there for the second
+/// derivative, `−2 y` times this.
+#[derive(Clone, Copy)]
+struct TanhSlope;
+
+impl Elementwise for TanhSlope {
+    const NAME: &'static str = "tanh_slope";
+    const ARITY: usize = 2;
+
+    fn forward<T: TensorLike>(&self, x: &[&T]) -> Result<T, T::Error> {
+        x[0].scale(2.0)?.logistic_density()?.scale(4.0)
+    }
+
+    fn partial<'t, T: TensorLike>(
+        &self,
+        arg: usize,
+        p: &Primal<'t, T>,
+        c: Var<'t, T>,
+    ) -> Var<'t, T> {
+        if arg == 0 { c * (p.y() * p.x(1) * -2.0) } else { c.zeros_like() }
+    }
+
+    fn slope(&self, arg: usize) -> Option<f64> {
+        (arg == 1).then_some(0.0)
     }
 }
 
@@ -369,7 +412,9 @@ impl<'t, T: TensorLike> Var<'t, T> {
     ///
     /// Shapes: unchanged.
     ///
-    #[doc = derivative!(tanh)]
+    /// ```math
+    /// x̄ = ȳ · 4 σ(2x) σ(−2x),   ẏ = ẋ · 4 σ(2x) σ(−2x)
+    /// ```
     ///
     /// Errors and non-smooth points: none.
     /// Source: NIST DLMF §4.34.
@@ -470,6 +515,12 @@ impl<'t, T: TensorLike> Var<'t, T> {
     #[track_caller]
     pub fn sinc(self) -> Self {
         self.unary(fixed!(ByPartial, Sinc(0)))
+    }
+
+    /// The derivative of y = tanh x.
+    #[track_caller]
+    fn tanh_slope(self, y: Self) -> Self {
+        self.tape().record(fixed!(ByPartial, TanhSlope), [self, y])
     }
 
     /// `(1 + s x²)ᵉ xᵏ`.

@@ -302,6 +302,7 @@ impl TensorLike for Symbol {
         normal_cdf NormalCdf;
         normal_cdf_tanh NormalCdfTanh;
         sigmoid Sigmoid;
+        logistic_density LogisticDensity;
         softplus Softplus;
         relu Relu;
         abs Abs;

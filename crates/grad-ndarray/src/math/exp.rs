@@ -52,6 +52,14 @@ pub(crate) fn sigmoid<S: Simd, A: Element>(x: A) -> A {
     (if x < A::ZERO { e } else { A::ONE }) / (e + A::ONE)
 }
 
+/// `e⁻ˣ / (1 + e⁻ˣ)²`, of e⁻|ˣ|, since it is even; within 4 units.
+#[inline(always)]
+pub(crate) fn logistic_density<S: Simd, A: Element>(x: A) -> A {
+    let e = exp::<S, A>(-x.abs());
+    let over = A::ONE / (e + A::ONE);
+    e * over * over
+}
+
 /// k, in the last bits of a number, and r.
 #[inline(always)]
 fn reduced<S: Simd, A: Element>(x: A) -> (A, A) {

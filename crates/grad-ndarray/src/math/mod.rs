@@ -53,6 +53,7 @@ maps! {
     Ln: log::ln;
     Log1p: log::log1p;
     Log2: log::log2;
+    LogisticDensity: exp::logistic_density;
     NormalCdf: normal::cdf;
     NormalCdfTanh: normal::cdf_tanh;
     Sigmoid: exp::sigmoid;
