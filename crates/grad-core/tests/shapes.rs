@@ -324,7 +324,7 @@ fn permute<const N: usize>(axes: [isize; N]) -> Rule {
 }
 
 fn reshape<const N: usize>(y: [usize; N]) -> Rule {
-    fixed(y, move |x| x.iter().product::<usize>() == y.iter().product())
+    fixed(y, move |x| x.iter().product::<usize>() == y.iter().product::<usize>())
 }
 
 fn expand<const N: usize>(y: [usize; N]) -> Rule {

@@ -128,7 +128,7 @@ const BINARIES: [Binary; 13] = [
 ];
 
 #[rustfmt::skip] // A table.
-fn unaries(number: f64, exponent: i32) -> [Unary; 41] {
+fn unaries(number: f64, exponent: i32) -> [Unary; 42] {
     use Unary::*;
     [
         Neg, Scale(number), Shift(number), Recip, Square, Sqrt, Rsqrt, Powf(number),

@@ -7,8 +7,11 @@ fn the_commands_of_the_readme_are_understood() {
     let readme = include_str!("../../../../README.md");
     let table = readme.lines().skip_while(|line| *line != "| to get | write |");
     let code = table.take_while(|row| row.starts_with('|')).flat_map(|row| row.split('`'));
-    let commands: Vec<&str> =
-        code.filter_map(|code| code.strip_prefix("cargo run -p grad-demo -- ")).collect();
+    let arguments = |code: &'static str| {
+        let run = code.strip_prefix("cargo run ")?;
+        run.strip_prefix("--release ").unwrap_or(run).strip_prefix("-p grad-demo -- ")
+    };
+    let commands: Vec<&str> = code.filter_map(arguments).collect();
     assert!(commands.len() >= 3, "{commands:?}");
     for arguments in commands {
         // Arguments before `--help` are checked.
