@@ -414,6 +414,10 @@ table! { $
         FINITE Function |x| x.softmax(1)   => [3, 3], [2, 3, 4], [2, 1, 2, 1, 2], [0, 2];
         NEAR_ONE Function |x| x.softmax(1) => [3, 4], [6, 2], [12, 1];
     }
+    softmax_jacobian {
+        NEAR_ONE Function |x, c| x.softmax(0).and_then(|p| p.softmax_jacobian(c, 0)) => [7] [7], [3, 3] [3, 3];
+        NEAR_ONE Function |x, c| x.softmax(1).and_then(|p| p.softmax_jacobian(c, 1)) => [3, 4] [3, 4], [2, 3, 4] [2, 3, 4];
+    }
     log_softmax {
         FINITE Function |x| x.log_softmax(0) => [7], [3, 3], [2, 2, 2], [0], [0, 2];
         FINITE Function |x| x.log_softmax(1) => [3, 3], [2, 3, 4], [2, 1, 2, 1, 2], [0, 2];

@@ -6,8 +6,8 @@ pub use crate::ground::{Binary, Kernel, Place, Source, Step as KernelStep, Unary
 pub use crate::ground::{Build, Partial}; // the partial derivatives of an operation as data
 pub use crate::ground::{DType, Storage, TensorLike, stretched_axes}; // a backend
 pub use crate::ground::{Error, ErrorKind, Unsupported}; // what can go wrong
+pub use crate::ground::{WINNER, normal_cdf, normal_cdf_tanh, softmax_jacobian}; // functions of a backend
 pub use crate::ground::{broadcast, call, infix}; // a shape rule and a trace format to build from
-pub use crate::ground::{normal_cdf, normal_cdf_tanh}; // functions of a backend
 pub use crate::kinds::{ByPartial, Elementwise}; // an operation by its partial derivative
 pub use crate::kinds::{ByTranspose, Linear}; // a linear operation by its transpose
 pub use crate::kinds::{NoDerivative, Step}; // an operation that is flat

@@ -101,6 +101,7 @@ impl<A: Element> TensorLike for NdTensor<A> {
     fn min(&self, axes: &[usize]) -> Result<A> { self.min_over(axes) }
     fn softmax(&self, axis: usize) -> Result<A> { self.softmaxed(axis) }
     fn log_softmax(&self, axis: usize) -> Result<A> { self.log_softmaxed(axis) }
+    fn softmax_jacobian(&self, c: &Self, axis: usize) -> Result<A> { self.times_softmax_jacobian(c, axis) }
     fn cumsum(&self, axis: usize) -> Result<A> { self.running_sum(axis) }
     fn reverse_cumsum(&self, axis: usize) -> Result<A> { self.reverse_running_sum(axis) }
 

@@ -81,6 +81,9 @@ pub trait Element: NdFloat + Real + Pooled + Multiply {
 
     #[doc(hidden)]
     fn log_softmax(data: &mut [Self], n: usize, inner: usize);
+
+    #[doc(hidden)]
+    fn softmax_jacobian(p: &[Self], c: &mut [Self], n: usize);
 }
 
 macro_rules! element {
@@ -151,6 +154,10 @@ macro_rules! element {
 
             fn log_softmax(data: &mut [Self], n: usize, inner: usize) {
                 softmax::log_softmax(data, n, inner);
+            }
+
+            fn softmax_jacobian(p: &[Self], c: &mut [Self], n: usize) {
+                softmax::jacobian(p, c, n);
             }
         }
     };

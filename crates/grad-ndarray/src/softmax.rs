@@ -2,6 +2,7 @@
 //!
 //! Sums are in double precision: there may be many small terms beside a large one.
 
+use grad_core::extend::{WINNER, softmax_jacobian};
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::element::Element;
@@ -25,6 +26,18 @@ impl<A: Element> NdTensor<A> {
     pub(crate) fn log_softmaxed(&self, axis: usize) -> Result<Self, NdError> {
         self.along("log_softmax", axis, A::log_softmax)
     }
+
+    /// `p (c − Σ p c)` along an axis; in one pass, if it is the last one.
+    pub(crate) fn times_softmax_jacobian(&self, c: &Self, axis: usize) -> Result<Self, NdError> {
+        let shape = self.shape_slice();
+        if shape != c.shape_slice() || axis + 1 != shape.len() || shape.contains(&0) {
+            return softmax_jacobian(self, c, axis);
+        }
+        let p = self.elements("softmax")?;
+        let mut data = c.owned_elements("softmax")?;
+        A::softmax_jacobian(&p, &mut data, shape[axis]);
+        NdTensor::from_vec("softmax", shape, data)
+    }
 }
 
 /// `eˣ / Σ eˣ` along the axis of `n` that has `inner` elements below it, in place.
@@ -35,6 +48,42 @@ pub(crate) fn softmax<A: Element>(data: &mut [A], n: usize, inner: usize) {
 /// The logarithm of [`softmax`].
 pub(crate) fn log_softmax<A: Element>(data: &mut [A], n: usize, inner: usize) {
     normalize(LogSoftmax, data, n, inner);
+}
+
+/// `p (c − Σ p c)` along rows of `n`, in place of c.
+pub(crate) fn jacobian<A: Element>(p: &[A], c: &mut [A], n: usize) {
+    threads::parts(c, n, 4, |start, c| {
+        Arch::new().dispatch(Jacobian { p: &p[start..start + c.len()], c, n });
+    });
+}
+
+struct Jacobian<'a, A> {
+    p: &'a [A],
+    c: &'a mut [A],
+    n: usize,
+}
+
+impl<A: Element> WithSimd for Jacobian<'_, A> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let winner = A::from_f64(WINNER);
+        let mut products = vec![A::ZERO; self.n];
+        for (p, c) in self.p.chunks_exact(self.n).zip(self.c.chunks_exact_mut(self.n)) {
+            // There is one at most, and looking for it has to be fast.
+            if p.iter().fold(false, |found, &p| found | (p > winner))
+                && let Some(at) = p.iter().position(|&p| p > winner)
+            {
+                let there = c[at];
+                c.iter_mut().for_each(|c| *c -= there);
+            }
+            let both = products.iter_mut().zip(p.iter().zip(&*c));
+            both.for_each(|(product, (&p, &c))| *product = p * c);
+            let mean = A::from_f64(sum(&products));
+            c.iter_mut().zip(p).for_each(|(c, &p)| *c = p * (*c - mean));
+        }
+    }
 }
 
 fn normalize<A: Element>(kind: impl Kind, data: &mut [A], n: usize, inner: usize) {

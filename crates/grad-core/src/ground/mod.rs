@@ -24,4 +24,5 @@ pub use tensor::{DType, Storage, TensorLike, stretched_axes};
 
 pub(crate) use error::{backend, error_here};
 pub(crate) use shape::{list, resized, resolve_axis};
+pub use tensor::{WINNER, softmax_jacobian};
 pub(crate) use tensor::{below_max, keeping, ln_sum_exp};

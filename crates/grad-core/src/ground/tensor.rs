@@ -382,6 +382,12 @@ pub trait TensorLike: Clone + fmt::Debug + 'static {
         x.sub(&keeping(&[axis], &x, ln_sum_exp(&x, &[axis])?)?)
     }
 
+    /// `p (c − Σ p c)` along an axis, where p is this softmax, and c has its shape: the Jacobian of
+    /// softmax, applied to c. It keeps its digits where an element of p is near 1.
+    fn softmax_jacobian(&self, c: &Self, axis: usize) -> Result<Self, Self::Error> {
+        softmax_jacobian(self, c, axis)
+    }
+
     /// The sums of the first 1, 2, … elements along an axis.
     fn cumsum(&self, axis: usize) -> Result<Self, Self::Error> {
         let Some(&n) = self.shape().get(axis) else {
@@ -575,6 +581,22 @@ pub(crate) fn below_max<T: TensorLike>(x: &T, axes: &[usize]) -> Result<T, T::Er
     }
     let max = keeping(axes, x, x.max(axes)?)?;
     x.eq(&max)?.select(&x.scalar(0.0)?, &x.sub(&max)?)
+}
+
+/// An element of a softmax above is the *winner* of its row. There is one at most, and as the factor
+/// `1 − p` of the others loses one digit at most, any number well between ½ and 1 will do.
+pub const WINNER: f64 = 0.6;
+
+/// The definition of [`TensorLike::softmax_jacobian`].
+///
+/// # Errors
+/// Those of the backend.
+pub fn softmax_jacobian<T: TensorLike>(p: &T, c: &T, axis: usize) -> Result<T, T::Error> {
+    let sum = |x: &T| keeping(&[axis], x, x.sum(&[axis])?);
+    let is_winner = p.scalar(WINNER)?.lt(p)?;
+    // What is added to all of c has no effect. At a winner, where 1 − p is lost, c becomes 0.
+    let c = c.sub(&sum(&is_winner.select(c, &p.scalar(0.0)?)?)?)?;
+    p.mul(&c.sub(&sum(&p.mul(&c)?)?)?)
 }
 
 /// `ln Σ eˣ` over `axes`, of what [`below_max`] gives. One of the largest, which is 1 in the sum,

@@ -1,7 +1,9 @@
 //! Exponentials over their sum: logsumexp, softmax and log_softmax, which overflow nowhere.
 
 use super::reduce::Over;
-use crate::ground::{Axes, ErrorKind, Shape, TensorLike, below_max, call, keeping, ln_sum_exp};
+use crate::ground::{
+    Axes, ErrorKind, Shape, TensorLike, WINNER, below_max, call, keeping, ln_sum_exp,
+};
 use crate::tape::{Cotangents, Facts, Op, Primal, Reach, Tangents, Var};
 
 #[derive(Clone)]
@@ -173,10 +175,6 @@ struct Jacobian {
     over: Over,
 }
 
-/// An element above is the winner. There is one at most, and as the factor `1 − p` of the others
-/// loses one digit at most, any number well between ½ and 1 will do.
-const WINNER: f64 = 0.6;
-
 impl Jacobian {
     /// The axes in c.
     fn over_c(&self, p: &Shape, c: &Shape) -> Over {
@@ -201,19 +199,15 @@ impl<T: TensorLike> Op<T> for Jacobian {
     fn forward(&self, x: &[&T]) -> Result<T, T::Error> {
         let (p, c) = (x[0], x[1]);
         let over = self.over_c(&p.shape().into(), &c.shape().into());
+        if let (Map::Softmax, &[axis], true) =
+            (self.map, &self.over.axes(p.shape().len())[..], p.shape() == c.shape())
+        {
+            return p.softmax_jacobian(c, axis);
+        }
         let sum = |x: &T, over: &Over| {
             let axes = over.axes(x.shape().len());
             keeping(&axes, x, x.sum(&axes)?)
         };
-        let others = p.lt(&p.scalar(WINNER)?)?;
-        if !others.has_zero()? {
-            // There is no winner.
-            return Ok(match self.map {
-                Map::Softmax => p.mul(&c.sub(&sum(&p.mul(c)?, &over)?)?)?,
-                Map::LogSoftmax => c.sub(&sum(&p.mul(c)?, &over)?)?,
-                Map::LogSoftmaxTransposed => c.sub(&p.mul(&sum(c, &over)?)?)?,
-            });
-        }
         let (zero, is_winner) = (p.scalar(0.0)?, p.scalar(WINNER)?.lt(p)?);
         let at_winner = sum(&is_winner.select(c, &zero)?, &over)?;
         if let Map::LogSoftmaxTransposed = self.map {
