@@ -48,19 +48,19 @@ fn memory_is_listed_by_size_with_names_and_lines() -> Tested {
         memory,
         line,
         expect![[r#"
-            35 nodes hold 22.3 KiB in 35 buffers
+            29 nodes hold 20.8 KiB in 29 buffers
             the tape itself takes 3.9 KiB
-                  2.0 KiB  var               [16, 16]  "w"  at @+1:18
-              2 × 2.0 KiB  permute           [16, 16]       at @+4:15, in a sweep
-              3 × 2.0 KiB  matmul            [16, 16]       at @+4:15, in a sweep
-              2 × 2.0 KiB  add               [16, 16]       at @+4:15, in a sweep
-                    256 B  constant          [2, 16]        at @+2:22
-                3 × 256 B  matmul            [2, 16]        at @+4:15
-                3 × 256 B  tanh              [2, 16]        at @+4:25
-                    256 B  expand            [2, 16]        at @+6:18, in a sweep
-                6 × 256 B  scale             [2, 16]        at @+4:25, in a sweep
-                3 × 256 B  logistic_density  [2, 16]        at @+4:25, in a sweep
-              and 10 more, 2.0 KiB
+                  2.0 KiB  var         [16, 16]  "w"  at @+1:18
+              2 × 2.0 KiB  permute     [16, 16]       at @+4:15, in a sweep
+              3 × 2.0 KiB  matmul      [16, 16]       at @+4:15, in a sweep
+              2 × 2.0 KiB  add         [16, 16]       at @+4:15, in a sweep
+                    256 B  constant    [2, 16]        at @+2:22
+                3 × 256 B  matmul      [2, 16]        at @+4:15
+                3 × 256 B  tanh        [2, 16]        at @+4:25
+                    256 B  expand      [2, 16]        at @+6:18, in a sweep
+                3 × 256 B  tanh_slope  [2, 16]        at @+4:25, in a sweep
+                3 × 256 B  mul         [2, 16]        at @+4:25, in a sweep
+              and 7 more, 1.3 KiB
         "#]],
     );
     Ok(())
