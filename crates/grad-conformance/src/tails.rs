@@ -29,7 +29,7 @@ type Row<T, X, Y> = (&'static str, for<'t> fn(Var<'t, T>) -> Var<'t, T>, &'stati
 
 /// Functions of one number: the value and three derivatives.
 #[rustfmt::skip] // A table.
-#[allow(clippy::excessive_precision, clippy::unreadable_literal)]
+#[allow(clippy::approx_constant, clippy::excessive_precision, clippy::unreadable_literal)]
 fn functions<T: TensorLike>() -> Vec<Row<T, f64, [f64; 4]>> {
     vec![
     ("tanh", |x| x.tanh(), &[
@@ -150,7 +150,7 @@ fn functions<T: TensorLike>() -> Vec<Row<T, f64, [f64; 4]>> {
 
 /// Functions of three numbers: the value, the gradient, and the Hessian.
 #[rustfmt::skip] // A table.
-#[allow(clippy::excessive_precision, clippy::unreadable_literal)]
+#[allow(clippy::approx_constant, clippy::excessive_precision, clippy::unreadable_literal)]
 fn functions_of_three<T: TensorLike>() -> Vec<Row<T, [f64; 3], [f64; 13]>> {
     vec![
     ("x.softmax(0).narrow(0, 0, 1).sum()", |x| x.softmax(0).narrow(0, 0, 1).sum(), &[

@@ -78,11 +78,11 @@ impl Format {
     }
 }
 
+/// What was computed, what came out, and what is right.
+type Found<'c> = (&'static str, Vec<f64>, &'c [f64]);
+
 /// What the engine computes for a case, with what it should be.
-fn computed<'c, T: TensorLike>(
-    model: &T,
-    case: &'c Case,
-) -> Result<Vec<(&'static str, Vec<f64>, &'c [f64])>, Error> {
+fn computed<'c, T: TensorLike>(model: &T, case: &'c Case) -> Result<Vec<Found<'c>>, Error> {
     let tape = Tape::<T>::new();
     let tensor = |data: &[f64]| model.from_host(&[data.len()], data);
     let list = |data: &[f64]| tensor(data).map_err(Error::from_source);

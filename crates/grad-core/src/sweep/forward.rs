@@ -57,6 +57,7 @@ pub(super) fn stacked(k: Option<usize>, shape: &[usize]) -> Shape {
 /// The forward sweep: fills in `tangents`, those at the steps of `graph`, from the `seeds` of its
 /// targets: one for each, or `k` that are stacked. `uses` is a buffer.
 #[track_caller]
+#[allow(clippy::too_many_arguments)]
 pub(super) fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
     home: &'t Tape<T>,
     graph: &Subgraph,

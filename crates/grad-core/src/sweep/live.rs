@@ -273,7 +273,7 @@ pub(super) fn or_not_finite<'t, T: TensorLike>(
     depends: Var<'t, T>,
     x_dot: Var<'t, T>,
 ) -> Var<'t, T> {
-    (depends + (x_dot - x_dot).ne(0.0)).ne(0.0)
+    (depends + (x_dot * 0.0).ne(0.0)).ne(0.0)
 }
 
 /// A mask as a value of the sweep.

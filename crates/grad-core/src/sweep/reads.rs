@@ -96,6 +96,7 @@ impl<V: Clone> Reads<V> {
     }
 
     /// Adds what waits for the step `to` to the cotangent there.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn add_up<'t, T: TensorLike, C: Calculus<'t, T, Value = V>>(
         &mut self,
         to: usize,
