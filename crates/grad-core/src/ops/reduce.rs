@@ -52,11 +52,14 @@ impl Over {
         if self.keepdim { reduced.reshape(&self.shape(x)) } else { Ok(reduced) }
     }
 
-    /// The axes as [`Reach::Along`] has them.
-    pub(super) fn bits(&self) -> u32 {
-        let bits =
-            |axes: &SmallVec<[usize; 4]>| axes.iter().fold(0, |bits, &axis| bits | 1 << axis);
-        self.axes.as_ref().map_or(u32::MAX, bits)
+    /// What an element of the argument of a reduction reaches.
+    pub(super) fn reach(&self) -> Reach {
+        let Some(axes) = &self.axes else { return Reach::Along(u16::MAX) };
+        let bits = axes.iter().try_fold(0u16, |bits, &axis| {
+            Some(bits | 1u16.checked_shl(u32::try_from(axis).ok()?)?)
+        });
+        // So many axes are rare.
+        bits.filter(|&bits| bits != u16::MAX).map_or(Reach::All, Reach::Along)
     }
 
     /// The number of elements that go into each result.
@@ -160,7 +163,7 @@ impl Linear for Mean {
     }
 
     fn reach(&self) -> Reach {
-        Reach::Along(self.0.bits())
+        self.0.reach()
     }
 
     fn format(&self, x: &[&str]) -> String {
@@ -292,7 +295,7 @@ impl<T: TensorLike> Op<T> for Norm {
     }
 
     fn facts(&self) -> Facts {
-        Facts::GENERAL.reaching(Reach::Along(self.over.bits())).by_value()
+        Facts::GENERAL.reaching(self.over.reach()).by_value()
     }
 
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {

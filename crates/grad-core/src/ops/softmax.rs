@@ -4,7 +4,7 @@ use super::reduce::Over;
 use crate::ground::{
     Axes, ErrorKind, Shape, TensorLike, WINNER, below_max, call, keeping, ln_sum_exp,
 };
-use crate::tape::{Cotangents, Facts, Op, Primal, Reach, Tangents, Var};
+use crate::tape::{Cotangents, Facts, Op, Primal, Tangents, Var};
 
 #[derive(Clone)]
 struct LogSumExp(Over);
@@ -15,7 +15,7 @@ impl<T: TensorLike> Op<T> for LogSumExp {
     }
 
     fn facts(&self) -> Facts {
-        Facts::GENERAL.reaching(Reach::Along(self.0.bits()))
+        Facts::GENERAL.reaching(self.0.reach())
     }
 
     fn shape(&self, x: &[Shape]) -> Result<Shape, ErrorKind> {
@@ -56,7 +56,7 @@ impl<T: TensorLike> Op<T> for Softmax {
     }
 
     fn facts(&self) -> Facts {
-        Facts::keeps_shape(1).reaching(Reach::Along(self.0.bits())).by_value()
+        Facts::keeps_shape(1).reaching(self.0.reach()).by_value()
     }
 
     fn depends<'t>(&self, _: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {
@@ -113,7 +113,7 @@ impl<T: TensorLike> Op<T> for LogSoftmax {
     }
 
     fn facts(&self) -> Facts {
-        Facts::keeps_shape(1).reaching(Reach::Along(self.0.bits())).by_value()
+        Facts::keeps_shape(1).reaching(self.0.reach()).by_value()
     }
 
     fn depends<'t>(&self, _: usize, p: &Primal<'t, T>) -> Option<Var<'t, T>> {

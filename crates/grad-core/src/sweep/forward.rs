@@ -168,6 +168,9 @@ fn push<'t, T: TensorLike, C: Calculus<'t, T>>(
 }
 
 /// [`push`] with masks: what is dead is 0, and the node learns what is live of its tangent.
+// Out of the way of sweeps without masks.
+#[cold]
+#[inline(never)]
 #[allow(clippy::too_many_arguments)]
 fn push_live<'t, T: TensorLike, C: Calculus<'t, T>>(
     op: &dyn Op<T>,

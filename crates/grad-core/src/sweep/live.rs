@@ -264,8 +264,9 @@ fn any_along<'t, T: TensorLike>(mask: Var<'t, T>, axes: &[usize]) -> Var<'t, T> 
     mask.sum_keepdim(&axes[..]).ne(0.0)
 }
 
-fn of_bits(axes: u32, rank: usize) -> Vec<usize> {
-    (0..rank).filter(|&axis| axes >> axis & 1 == 1).collect()
+fn of_bits(axes: u16, rank: usize) -> Vec<usize> {
+    let is_there = |axis: usize| axis < u16::BITS as usize && axes >> axis & 1 == 1;
+    (0..rank).filter(|&axis| axes == u16::MAX || is_there(axis)).collect()
 }
 
 /// What is not dead by `depends`, or not finite: so a dead output may still be NaN.

@@ -49,7 +49,7 @@ impl<V: Clone> Reads<V> {
     /// The step for which the cotangent of `step` may wait: where the operation at `step` reads
     /// little of something large. That is its input, or what its input is a reshape of for this
     /// read alone.
-    #[inline]
+    #[inline(never)]
     pub(super) fn destination<'t, T: TensorLike>(
         &self,
         op: &dyn Op<T>,
@@ -96,6 +96,8 @@ impl<V: Clone> Reads<V> {
     }
 
     /// Adds what waits for the step `to` to the cotangent there.
+    #[cold]
+    #[inline(never)]
     #[allow(clippy::too_many_arguments)]
     pub(super) fn add_up<'t, T: TensorLike, C: Calculus<'t, T, Value = V>>(
         &mut self,

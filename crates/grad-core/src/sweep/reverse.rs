@@ -118,9 +118,12 @@ pub(super) fn sweep<'t, T: TensorLike, C: Calculus<'t, T>>(
         if inputs.iter().all(Edge::is_none) {
             continue;
         }
-        let keep = C::KEEPS_ALL || graph.is_target(step);
-        let ct = if keep { cts[step].clone() } else { cts[step].take() };
-        let Some(ct) = ct else { continue };
+        // Cloned and not taken: to read what has been written in parts at once stalls the processor.
+        let Some(ct) = &cts[step] else { continue };
+        let ct = ct.clone();
+        if !C::KEEPS_ALL && !graph.is_target(step) {
+            cts[step] = None;
+        }
         let Some((op, location)) = home.op_at(graph.node(step)) else { continue };
         let p = Primal { tape: calculus.tape(), home, node: graph.node(step) };
         lines.inherit(location);
@@ -239,6 +242,9 @@ impl<'t, T: TensorLike> Choices<'t, T> {
 }
 
 /// [`pull`] with masks: what is dead is 0, and the inputs learn what is live of their cotangents.
+// Out of the way of sweeps without masks.
+#[cold]
+#[inline(never)]
 #[allow(clippy::too_many_arguments)]
 pub(super) fn pull_live<'t, T: TensorLike, C: Calculus<'t, T>>(
     op: &dyn Op<T>,

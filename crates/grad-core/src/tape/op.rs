@@ -188,9 +188,10 @@ pub enum Reach {
         /// reached.
         total: bool,
     },
-    /// Those along these axes of the argument, as bits: 1 is the first axis. The output has the
-    /// shape of the argument, or these axes are missing there or have size 1.
-    Along(u32),
+    /// Those along these axes of the argument, as bits: 1 is the first axis, and all bits are all
+    /// axes. The output has the shape of the argument, or these axes are missing there or have size
+    /// 1.
+    Along(u16),
     /// The row or the column of a product of matrices.
     Product,
     /// The rule tells the sweep.

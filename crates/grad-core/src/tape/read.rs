@@ -62,7 +62,7 @@ impl<T: TensorLike> Tape<T> {
     }
 
     /// The operation and the line of a node that is not a leaf.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn op_at(&self, id: NodeId) -> Option<(OpRef<T>, &'static Location<'static>)> {
         let inner = self.inner.borrow();
         inner.arena.op(id).map(|op| (op, inner.arena.get(id).location))
