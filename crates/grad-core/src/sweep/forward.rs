@@ -3,9 +3,9 @@
 //! A plain sweep drops a tangent as soon as the last step that needs it has run, so that it holds
 //! no more of them at once than the program has values that are still to be used.
 
-use crate::ground::{Error, ErrorKind, Mode, Shape, TensorLike};
 use smallvec::SmallVec;
 
+use crate::ground::{Error, ErrorKind, Mode, Shape, TensorLike};
 use crate::kinds::align_stack;
 use crate::sweep::live::{self, Live};
 use crate::sweep::reverse::Masked;
@@ -157,13 +157,7 @@ fn push<'t, T: TensorLike, C: Calculus<'t, T>>(
         Some(k) => push_batch(op, p, x_dot, k, None).map_err(in_sweep)?,
     };
     let Some(t) = t else { return Ok(own) };
-    let pushed = match calculus.value_of(t, |t| fits(p, k, t.shape())) {
-        Some(pushed) => pushed,
-        None => {
-            let t = broadcast(op, p, k, t).map_err(in_sweep)?;
-            calculus.value_of(t, |_| true).expect("a tangent that fits is of this tape")
-        }
-    };
+    let pushed = whole(op, p, calculus, k, t).map_err(in_sweep)?;
     with_own(op, calculus, pushed, own).map(Some)
 }
 
@@ -249,18 +243,9 @@ fn push_live<'t, T: TensorLike, C: Calculus<'t, T>>(
             y_dot = Some(mask.where_(t, 0.0));
         }
     }
-    let before = live.at(step).map(|mask| calculus.to_handle(mask));
-    let is_alone = own.is_none();
     let Some(t) = y_dot else { return Ok(own) };
-    let mask = if is_alone { mask } else { live::either(before, mask) };
-    live.set(step, live::value(calculus, mask));
-    let pushed = match calculus.value_of(t, |t| fits(p, k, t.shape())) {
-        Some(pushed) => pushed,
-        None => {
-            let t = broadcast(op, p, k, t).map_err(in_sweep)?;
-            calculus.value_of(t, |_| true).expect("a tangent that fits is of this tape")
-        }
-    };
+    live.add(calculus, step, own.is_none(), mask);
+    let pushed = whole(op, p, calculus, k, t).map_err(in_sweep)?;
     with_own(op, calculus, pushed, own).map(Some)
 }
 
@@ -355,6 +340,24 @@ fn fits<T: TensorLike>(p: &Primal<'_, T>, k: Option<usize>, shape: &[usize]) -> 
         (None, shape) => p.y_has_shape(shape),
         (Some(k), [n, shape @ ..]) => *n == k && p.y_has_shape(shape),
         (Some(_), []) => false,
+    }
+}
+
+/// The tangent that a rule gave as a value of the sweep, broadcast if need be.
+#[inline]
+fn whole<'t, T: TensorLike, C: Calculus<'t, T>>(
+    op: &dyn Op<T>,
+    p: &Primal<'t, T>,
+    calculus: &C,
+    k: Option<usize>,
+    t: Var<'t, T>,
+) -> Result<C::Value, Error> {
+    match calculus.value_of(t, |t| fits(p, k, t.shape())) {
+        Some(t) => Ok(t),
+        None => {
+            let t = broadcast(op, p, k, t)?;
+            Ok(calculus.value_of(t, |_| true).expect("a tangent that fits is of this tape"))
+        }
     }
 }
 

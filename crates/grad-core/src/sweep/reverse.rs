@@ -198,14 +198,7 @@ pub(super) fn pull<'t, T: TensorLike, C: Calculus<'t, T>>(
     op.vjp(p, ct, &mut Cotangents::new(wanted, x_bar));
     for (arg, (&x_bar, input)) in x_bar.iter().zip(inputs).enumerate() {
         let (Some(x_bar), Some(step)) = (x_bar, input.step()) else { continue };
-        let new = match calculus.value_of(x_bar, |x_bar| p.has_shape_of(arg, x_bar)) {
-            Some(new) => new,
-            None => unbroadcast(op, p, calculus, arg, x_bar)?,
-        };
-        accumulate(op, calculus, &mut cts[step], new)?;
-        if *is_watched && let Some(x_bar) = &cts[step] {
-            watch::check_cotangent(p, arg, ct, &calculus.value(x_bar)?)?;
-        }
+        contribute(op, p, calculus, arg, ct, x_bar, &mut cts[step], *is_watched)?;
     }
     calculus.end_node();
     Ok(())
@@ -298,18 +291,36 @@ pub(super) fn pull_live<'t, T: TensorLike, C: Calculus<'t, T>>(
             Err(_) => mask,
         });
         let is_first = cts[step].is_none();
-        let new = match calculus.value_of(x_bar, |x_bar| p.has_shape_of(arg, x_bar)) {
-            Some(new) => new,
-            None => unbroadcast(op, p, calculus, arg, x_bar)?,
-        };
-        accumulate(op, calculus, &mut cts[step], new)?;
-        if is_watched && let Some(x_bar) = &cts[step] {
-            watch::check_cotangent(p, arg, ct, &calculus.value(x_bar)?)?;
-        }
+        contribute(op, p, calculus, arg, ct, x_bar, &mut cts[step], is_watched)?;
         live.add(calculus, step, is_first, mask);
     }
     calculus.end_node();
     Ok(())
+}
+
+/// Adds what a rule gave for an argument to the cotangent of the input. `ct` is the cotangent of the
+/// output.
+#[inline]
+#[allow(clippy::too_many_arguments)]
+fn contribute<'t, T: TensorLike, C: Calculus<'t, T>>(
+    op: &dyn Op<T>,
+    p: &Primal<'t, T>,
+    calculus: &C,
+    arg: usize,
+    ct: Var<'t, T>,
+    x_bar: Var<'t, T>,
+    sum: &mut Option<C::Value>,
+    is_watched: bool,
+) -> Result<(), Error> {
+    let new = match calculus.value_of(x_bar, |x_bar| p.has_shape_of(arg, x_bar)) {
+        Some(new) => new,
+        None => unbroadcast(op, p, calculus, arg, x_bar)?,
+    };
+    accumulate(op, calculus, sum, new)?;
+    match sum {
+        Some(sum) if is_watched => watch::check_cotangent(p, arg, ct, &calculus.value(sum)?),
+        _ => Ok(()),
+    }
 }
 
 /// Adds what a node contributes to the cotangent of an input.
