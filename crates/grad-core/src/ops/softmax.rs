@@ -267,9 +267,7 @@ impl<T: TensorLike> Op<T> for Jacobian {
 /// The mask of the logits above −∞; `None` if all are. The share of the others is 0, whatever
 /// happens to them.
 fn with_a_share<'t, T: TensorLike>(p: &Primal<'t, T>) -> Option<Var<'t, T>> {
-    let mask = p.x(0).ne(f64::NEG_INFINITY);
-    let has_zero = mask.value().ok()?.has_zero().unwrap_or(true);
-    has_zero.then_some(mask)
+    p.x(0).ne(f64::NEG_INFINITY).unless_all()
 }
 
 impl<'t, T: TensorLike> Var<'t, T> {

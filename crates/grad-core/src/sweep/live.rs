@@ -173,7 +173,8 @@ pub(super) fn pulled<'t, T: TensorLike>(
                 SmallVec::from_elem(None, p.n_inputs());
             wanted[arg] = true;
             op.vjp(p, y, &mut Cotangents::new(&wanted, &mut x_bar));
-            some_dead(x_bar[arg].map_or_else(|| p.x(arg).zeros_like(), |x_bar| x_bar.ne(0.0)))
+            let mask = x_bar[arg].map_or_else(|| p.x(arg).zeros_like(), |x_bar| x_bar.ne(0.0));
+            mask.unless_all()
         }
     }
 }
@@ -232,7 +233,7 @@ pub(super) fn pushed<'t, T: TensorLike>(
                 })
                 .collect();
             let y = op.jvp(p, &Tangents::new(&masks, k))?;
-            some_dead(y.ne(0.0))
+            y.ne(0.0).unless_all()
         }
     }
 }
@@ -249,13 +250,7 @@ fn any<'t, T: TensorLike>(mask: Var<'t, T>, k: Option<usize>) -> Option<Var<'t, 
         }
     }
     .ne(0.0);
-    some_dead(any)
-}
-
-/// The mask, unless all is live.
-pub(super) fn some_dead<'t, T: TensorLike>(mask: Var<'t, T>) -> Option<Var<'t, T>> {
-    let has_zero = mask.value().ok()?.has_zero().unwrap_or(true);
-    has_zero.then_some(mask)
+    any.unless_all()
 }
 
 /// 1 along axes where anything is live, with size 1 there.

@@ -19,4 +19,4 @@ pub use wrt::{Gradients, Wrt};
 
 pub(crate) use calculus::{Calculus, Plain, Recorded, here, worth};
 pub(crate) use forward::jvp_unlisted;
-pub(crate) use reverse::{Masked, Swept, vjp_unlisted, vjps_careful, vjps_unlisted};
+pub(crate) use reverse::{Masked, Swept, vjp_unlisted, vjps_masked, vjps_unlisted};

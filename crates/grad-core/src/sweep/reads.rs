@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::ground::{Build, Error, Read, Shape, TensorLike};
 use crate::sweep::Calculus;
-use crate::sweep::live::{self, Live};
+use crate::sweep::live::Live;
 use crate::sweep::reverse::{Buffers, accumulate, pull, pull_live};
 use crate::tape::{Op, Primal, Subgraph, Tape, Var};
 
@@ -132,7 +132,7 @@ impl<V: Clone> Reads<V> {
                     };
                     let masks = parts.iter().map(|&(step, _)| of_part(step)).collect();
                     let mask = join(home, graph, calculus, &parts, masks, &whole);
-                    let mask = mask.and_then(|mask| live::some_dead(mask.ne(0.0)));
+                    let mask = mask.and_then(|mask| mask.ne(0.0).unless_all());
                     live.add(calculus, to, cts[to].is_none(), mask);
                 }
                 calculus.end_node();

@@ -42,45 +42,44 @@ pub(crate) fn vjps_unlisted<'t, T: TensorLike>(
     ct: Var<'t, T>,
     wrt: &[NodeId],
 ) -> Result<Vec<Option<Var<'t, T>>>, Error> {
-    let graph = y.tape.plan(y.id, Targets::These(wrt));
-    let mut cts = vec![None; graph.len()];
-    sweep(y.tape, &graph, &Recorded { tape: y.tape }, ct, &mut cts, None)?;
-    let x_bar = graph.targets.iter().map(|step| step.and_then(|step| cts[step])).collect();
-    y.tape.recycle(graph);
-    Ok(x_bar)
+    let found = vjps_masked(y, ct, None, wrt)?;
+    Ok(found.into_iter().map(|found| Some(found?.0)).collect())
 }
 
 /// A cotangent, and the mask of what is live of it; `None` for zero.
 pub(crate) type Masked<V> = Option<(V, Option<V>)>;
 
-/// [`vjps_unlisted`] that carries masks: it starts with that of `ct`, and answers with those of the
-/// nodes.
-pub(crate) fn vjps_careful<'t, T: TensorLike>(
+/// [`vjps_unlisted`], careful if there is the mask of `ct`. It answers with those of the nodes.
+pub(crate) fn vjps_masked<'t, T: TensorLike>(
     y: Var<'t, T>,
     ct: Var<'t, T>,
-    mask: Option<Var<'t, T>>,
+    mask: Option<Option<Var<'t, T>>>,
     wrt: &[NodeId],
 ) -> Result<Vec<Masked<Var<'t, T>>>, Error> {
-    careful(y, &Recorded { tape: y.tape }, ct, mask, wrt)
+    swept(y, &Recorded { tape: y.tape }, ct, mask, wrt)
 }
 
-/// The cotangents of `wrt` in a careful sweep, and their masks.
-pub(super) fn careful<'t, T: TensorLike, C: Calculus<'t, T>>(
+/// The cotangents of `wrt`, and their masks in a sweep that is careful: if there is the mask of `ct`.
+pub(super) fn swept<'t, T: TensorLike, C: Calculus<'t, T>>(
     y: Var<'t, T>,
     calculus: &C,
     ct: C::Value,
-    mask: Option<C::Value>,
+    mask: Option<Option<C::Value>>,
     wrt: &[NodeId],
 ) -> Result<Vec<Masked<C::Value>>, Error> {
     let graph = y.tape.plan(y.id, Targets::These(wrt));
     let targets = || graph.targets.iter().copied();
-    let mut live = Live::reverse(y.tape, &graph).with_needed(&graph, targets().flatten());
-    if let Some(last) = graph.len().checked_sub(1) {
-        live.set(last, mask);
-    }
+    let mut live = mask.map(|mask| {
+        let mut live = Live::reverse(y.tape, &graph).with_needed(&graph, targets().flatten());
+        if let Some(last) = graph.len().checked_sub(1) {
+            live.set(last, mask);
+        }
+        live
+    });
     let mut cts = vec![None; graph.len()];
-    sweep(y.tape, &graph, calculus, ct, &mut cts, Some(&mut live))?;
-    let of_step = |step: usize| Some((cts[step].clone()?, live.at(step)));
+    sweep(y.tape, &graph, calculus, ct, &mut cts, live.as_mut())?;
+    let mask_at = |step: usize| live.as_ref().and_then(|live| live.at(step));
+    let of_step = |step: usize| Some((cts[step].clone()?, mask_at(step)));
     let found = targets().map(|step| step.and_then(of_step)).collect();
     y.tape.recycle(graph);
     Ok(found)

@@ -140,33 +140,18 @@ impl<T: TensorLike> Tape<T> {
         Ok(answers)
     }
 
-    /// The plain cotangents of `wrt` by one sweep without masks; `None` for zero.
-    pub(crate) fn pull_unmasked<'t>(
-        &'t self,
-        y: Var<'t, T>,
-        ct: T,
-        wrt: &[Var<'t, T>],
-    ) -> Result<Vec<Masked<T>>, Error> {
-        let targets: Vec<NodeId> = wrt.iter().map(|x| x.id).collect();
-        let graph = self.plan(y.id, Targets::These(&targets));
-        let (scratch, mut cts) = (Tape::new(), vec![None; graph.len()]);
-        reverse::sweep(self, &graph, &Plain { scratch: &scratch }, ct, &mut cts, None)?;
-        let found = |step: &Option<usize>| step.and_then(|step| Some((cts[step].clone()?, None)));
-        Ok(graph.targets.iter().map(found).collect())
-    }
-
-    /// The plain cotangents of `wrt` and their masks, by a careful sweep that starts with the mask
-    /// of `ct`; `None` for zero.
+    /// The plain cotangents of `wrt`, and their masks in a sweep that is careful: if there is the
+    /// mask of `ct`.
     pub(crate) fn pull_masked<'t>(
         &'t self,
         y: Var<'t, T>,
         ct: T,
-        mask: Option<T>,
+        mask: Option<Option<T>>,
         wrt: &[Var<'t, T>],
     ) -> Result<Vec<Masked<T>>, Error> {
         let targets: Vec<NodeId> = wrt.iter().map(|x| x.id).collect();
         let scratch = Tape::new();
-        reverse::careful(y, &Plain { scratch: &scratch }, ct, mask, &targets)
+        reverse::swept(y, &Plain { scratch: &scratch }, ct, mask, &targets)
     }
 
     /// Checks the handles of a sweep, and gives the nodes where derivatives are wanted.

@@ -181,6 +181,12 @@ impl<'t, T: TensorLike> Var<'t, T> {
     pub(crate) fn void(self, op: &'static str, kind: ErrorKind) -> Self {
         if self.id.is_void() { self } else { self.tape.fail(op, kind) }
     }
+
+    /// This mask, unless it is 1 everywhere. It is kept if the backend cannot tell.
+    pub(crate) fn unless_all(self) -> Option<Self> {
+        let has_zero = self.value().ok()?.has_zero().unwrap_or(true);
+        has_zero.then_some(self)
+    }
 }
 
 /// What stands beside a handle in an operation: another handle, or a number, which becomes a

@@ -2,7 +2,7 @@
 
 use crate::ground::{Error, TensorLike};
 use crate::kinds::stack_shape;
-use crate::sweep::{jvp_unlisted, vjps_careful, vjps_unlisted};
+use crate::sweep::{jvp_unlisted, vjps_masked};
 use crate::tape::{Cotangents, NodeId, Primal, Reach, Tangents, Tape, Var};
 use crate::transform::function::{AsOp, Inputs, Rule, apply};
 use crate::transform::params::Params;
@@ -122,39 +122,31 @@ impl<T: TensorLike> Rule<T> for Recompute {
         x_bar: &Cotangents<'_, 't, T>,
     ) -> Result<Vec<Option<Var<'t, T>>>, Error> {
         let n = p.n_inputs();
-        let (mut cts, wanted) = (vec![None; n], (0..n).filter(|&arg| x_bar.wants(arg)));
+        let wanted = (0..n).filter(|&arg| x_bar.wants(arg));
+        let mask = x_bar.masks().map(|masks| masks.y.get());
         // In a plain sweep what is computed again goes at once, and not with the scratch tape, on
         // which it would be recorded in vain.
-        if !std::ptr::eq(p.tape, p.home) && !ct.is_tracked() {
+        let found = if !std::ptr::eq(p.tape, p.home) && !ct.is_tracked() {
             let aside = Tape::new();
             let (x, y) = op.function.again_aside(&aside, p)?;
             let x: Vec<Var<'_, T>> = wanted.clone().map(|arg| x[arg]).collect();
-            let found = match x_bar.masks() {
-                None => aside.pull_unmasked(y, ct.value()?, &x)?,
-                Some(masks) => {
-                    let mask = masks.y.get().map(|mask| mask.value()).transpose()?;
-                    aside.pull_masked(y, ct.value()?, mask, &x)?
-                }
-            };
-            for (arg, found) in wanted.zip(found) {
-                let Some((x_bar_of_arg, mask)) = found else { continue };
-                cts[arg] = Some(p.tape.constant_value(x_bar_of_arg));
-                if let Some(masks) = x_bar.masks() {
-                    masks.x[arg].set(mask.map(|mask| p.tape.constant_value(mask)));
-                }
-            }
+            let value = |mask: Option<Var<'t, T>>| mask.map(|mask| mask.value()).transpose();
+            let found = aside.pull_masked(y, ct.value()?, mask.map(value).transpose()?, &x)?;
+            let constant = |x: T| p.tape.constant_value(x);
+            found
+                .into_iter()
+                .map(|found| found.map(|(x_bar, mask)| (constant(x_bar), mask.map(constant))))
+                .collect()
         } else {
             let (x, y) = op.function.again_here(p)?;
             let x: Vec<NodeId> = wanted.clone().map(|arg| x[arg].id).collect();
-            let Some(masks) = x_bar.masks() else {
-                for (arg, x_bar) in wanted.zip(vjps_unlisted(y, ct, &x)?) {
-                    cts[arg] = x_bar;
-                }
-                return Ok(cts);
-            };
-            for (arg, found) in wanted.zip(vjps_careful(y, ct, masks.y.get(), &x)?) {
-                let Some((x_bar, mask)) = found else { continue };
-                cts[arg] = Some(x_bar);
+            vjps_masked(y, ct, mask, &x)?
+        };
+        let mut cts = vec![None; n];
+        for (arg, found) in wanted.zip(found) {
+            let Some((x_bar_of_arg, mask)) = found else { continue };
+            cts[arg] = Some(x_bar_of_arg);
+            if let Some(masks) = x_bar.masks() {
                 masks.x[arg].set(mask);
             }
         }
