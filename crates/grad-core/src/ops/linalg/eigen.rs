@@ -7,11 +7,11 @@
 //! VᵀĠV = diag(w̄̇) + C ∘ M,   M = VᵀṠV,   C_ij = (w̄_i − w̄_j) / (w_i − w_j)
 //! ```
 //!
-//! Where eigenvalues are equal C is 0/0, and V is any basis of their space, a *block* of V. If the
-//! function treats the equal ones alike, Ġ exists and does not depend on the basis. In one that makes
-//! the block of M diagonal nothing is left of C ∘ M, so that what is wanted is `diag(L m)` in that
-//! basis, where m is the diagonal of M and L the derivative of w̄ by w. That derivative is on the tape,
-//! so the rule asks for it: by a sweep from w̄ to w, where an eigenvalue is repeated, and only there.
+//! Where eigenvalues are equal, C is 0/0. Their eigenvectors are a *block* of V, and may be any basis
+//! of one space. Suppose that the function treats equal eigenvalues alike. Then Ġ exists, and does not
+//! depend on the basis. Take the basis that makes the block of M diagonal. There C ∘ M vanishes, and
+//! `diag(L m)` is left: m is the diagonal of M, and L is the derivative of w̄ by w. That derivative is
+//! on the tape. So the rule asks for it, by a sweep from w̄ to w, but only where eigenvalues are equal.
 
 use super::factor::values_and_vectors;
 use super::{constant, same_square};

@@ -1,7 +1,6 @@
-//! Hessians of functions of eigenvalues, of which some are equal.
+//! Hessians of functions of eigenvalues, of which some are equal, on both backends.
 
-#![cfg(feature = "linalg")]
-
+use grad_candle::CandleTensor;
 use grad_core::{Error, Tape, TensorLike, Var, transform};
 use grad_ndarray::NdTensor;
 
@@ -43,12 +42,20 @@ fn assert_close(found: [Vec<f64>; 2], expected: Var<'_, impl TensorLike>) -> Res
 }
 
 #[test]
-fn hessians_are_right_where_eigenvalues_are_equal() -> Result<(), Error> {
-    let model = NdTensor::<f64>::from(0f64);
+fn hessians_are_right_where_eigenvalues_are_equal_on_candle() -> Result<(), Error> {
+    check(&CandleTensor::from(0f64))
+}
+
+#[test]
+fn hessians_are_right_where_eigenvalues_are_equal_on_ndarray() -> Result<(), Error> {
+    check(&NdTensor::from(0f64))
+}
+
+fn check<T: TensorLike>(model: &T) -> Result<(), Error> {
     let t: Vec<f64> = (0..16).map(|i| f64::from(i * i % 7) / 3.0 - 1.0).collect();
     for d in [[2.0; 4], [2.0, 2.0, 3.0, 5.0], [1.0, 2.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]] {
-        let (a, t) = (with_eigenvalues(&model, d)?, matrix(&model, &[4, 4], &t)?);
-        let tape = Tape::<NdTensor<f64>>::new();
+        let (a, t) = (with_eigenvalues(model, d)?, matrix(model, &[4, 4], &t)?);
+        let tape = Tape::<T>::new();
         let (x, s) = (tape.constant(a.clone()), tape.constant(t.clone()));
         let s = (s + s.transpose(0, 1)) * 0.5;
         // tr A³ and ln det A
